@@ -1,0 +1,106 @@
+/* faces.h - sets of face images of people: in memory, from folders, packed in one file, and parts of sets.
+ *
+ * Shape alphabet: n images, S the side of each, P people.
+ * Every set keeps this order: by person, so that a person's images are neighbours and `person` ascends from 0 to
+ * P - 1 with nobody missing.  All draws are functions of the seed and of the counts of images alone: sets with equal
+ * counts (a set and its reconstruction) are divided alike. */
+#ifndef GUISE_FACES_H
+#define GUISE_FACES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "data/image.h"
+
+#define FACES_MAX_SIDE 4096
+
+typedef struct Faces {
+    int n, size, people;
+    uint8_t *pixels;    /* (n, 3, S, S), bytes 0..255, planes of red, green and blue */
+    int32_t *person;    /* (n), 0..P-1, ascending */
+    char **names;       /* (P) */
+    char **sources;     /* (n), where each picture came from */
+    void *map;          /* of faces_load: the file's memory, which holds `pixels`; else NULL */
+    size_t map_bytes;
+} Faces;
+
+/* ---- making ---------------------------------------------------------------------------------------------------- */
+
+/* An empty set to fill: arrays in place, all zero, names and sources NULL (faces_set, must_strdup). */
+Faces faces_create(int n, int size, int people);
+void  faces_free(Faces *faces);
+
+/* Image i: the largest square in the middle of `image`, resampled to S x S. */
+void faces_set(Faces *faces, int i, const Image *image);
+/* Image i as a picture, which the caller frees. */
+void faces_image(const Faces *faces, int i, Image *out);
+/* Bytes of one image: 3 * S * S. */
+size_t faces_bytes(const Faces *faces);
+/* first (P + 1): where each person's images begin; the last entry is n.  The caller frees it. */
+int *faces_first(const Faces *faces);
+
+/* A list of files to read, from a folder or a manifest. */
+typedef struct FaceFile {
+    char *path;     /* to open */
+    char *source;   /* to remember: stays true when the whole data set moves */
+    char *person;
+} FaceFile;
+typedef struct FaceList {
+    int n;
+    FaceFile *files;
+} FaceList;
+void face_list_add(FaceList *list, const char *path, const char *source, const char *person);
+void face_list_free(FaceList *list);
+
+/* Called from one thread, from time to time and at the end; a result other than 0 stops the reading (an error). */
+typedef int (*FacesProgress)(void *context, int done, int total);
+
+/* Reads all files of the list (which it sorts: people by the bytes of their names, their images by the bytes of their
+ * sources), on as many threads as OpenMP has.  Files that are no pictures or broken are left out, with a line each on
+ * standard error (the first FACES_MAX_LINES) and a total; so are people of whom nothing is left.  0, or -1: nothing
+ * usable, or stopped. */
+#define FACES_MAX_LINES 10
+int faces_from_list(FaceList *list, int size, Faces *out, FacesProgress progress, void *context);
+
+/* root/identity/picture.  Sources are "identity/picture".  Names that begin with a dot are passed over in silence;
+ * whatever else is not at its place is reported like a broken picture. */
+int faces_from_folder(const char *root, int size, Faces *out, FacesProgress progress, void *context);
+
+/* ---- packed files ---------------------------------------------------------------------------------------------- */
+
+/* One file: header, people and sources, a CRC-32 for each image and one for the rest, and the pixels; the format is
+ * described in packed.c.  Written whole or not at all. */
+int faces_save(const Faces *faces, const char *path);
+/* Maps the file and checks every byte; an error names the image and its source.  Changes of `pixels` stay private. */
+int faces_load(const char *path, Faces *out);
+
+/* ---- parts ----------------------------------------------------------------------------------------------------- */
+
+/* Copies the images index[0..n-1], sorted by person (stable).  The people that occur are numbered anew, in their old
+ * order. */
+Faces faces_select(const Faces *faces, const int *index, int n);
+
+/* All images of both, `a`'s before `b`'s for each person; people of equal names are one person (inventory 40, 55).
+ * People keep `a`'s order, then come the others in `b`'s.  -1 if the sizes differ. */
+int faces_join(const Faces *a, const Faces *b, Faces *out);
+
+/* Divides the people at random into out[0..parts-1], `fractions` of them each (above 0, together at most 1; people
+ * left over are in no part).  Nobody is in two parts.  -1 if a part would have fewer than 2 people. */
+int faces_split(const Faces *faces, uint64_t seed, const double *fractions, int parts, Faces *out);
+
+/* Half, quarter, eighth (1, 2, 3 halvings) of n images, rounded: 18,143 gives 9,072, 4,536, 2,268 (inventory 41). */
+int subset_size(int n, int halvings);
+/* One image of each person in turn until there are n, people and images in random order (inventory 41).
+ * index (n) ascends.  With one seed, a smaller subset lies within every larger one.  -1 if n is not 1 to faces->n. */
+int faces_subset(const Faces *faces, int n, uint64_t seed, int *index);
+
+/* Thirds of the people at random, 482 into 161, 161, 160 (inventory 42).  index (faces->n): the images of the first
+ * third, of the second and of the last, each ascending; count: how many there are of each.  -1 below 6 people. */
+int faces_thirds(const Faces *faces, uint64_t seed, int *index, int count[3]);
+
+/* A permutation of 0..n-1, n >= 0, uniformly random: element `step` of the stream `name` (engine/random.h). */
+void permutation(int n, uint64_t seed, const char *name, uint64_t step, int *to);
+/* The same among those that leave nothing in its place; n >= 2 (inventory 100). */
+void derangement(int n, uint64_t seed, int *to);
+
+#endif

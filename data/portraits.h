@@ -1,0 +1,256 @@
+/* portraits.h - people who do not exist: lit three-dimensional heads, drawn from random numbers.
+ *
+ * A picture is a function of two independent vectors: a person (bones, features, skin, hair, age, sex ...: what
+ * stays) and a look (pose, expression, light, arrangement of the hair, glasses, background: what changes).  Neither
+ * draws on the other's numbers, so identity and attributes are known and separable.
+ *
+ *     PortraitPerson person;  PortraitLook look;  uint8_t rgb[128 * 128 * 3];
+ *     portrait_person(1, "original", 7, &person);
+ *     portrait_look(1, "original", 7, 0, &look);
+ *     portrait_render(&person, &look, 128, rgb);
+ *
+ * The same numbers give the same picture, bit for bit, on every machine with IEEE single precision: the renderer uses
+ * only + - * / and square root (its sines, powers and logarithms are its own), no fused or reordered arithmetic
+ * (-ffp-contract=off, never -ffast-math) and no result that depends on threads.  Golden pictures are still compared
+ * to one grey level.
+ *
+ * Lengths are centimetres in the head's own frame: x to the right of the picture, y up, z to the viewer; the pupils
+ * lie on y = 0, the brow's bone on z = 0.  Means are adult anthropometry rounded; spreads, correlations and the
+ * frequencies of styles are plausible choices, not measurements of any population. */
+#ifndef GUISE_PORTRAITS_H
+#define GUISE_PORTRAITS_H
+
+#include <stdint.h>
+
+#include "data/faces.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Numbers of a person: X(name, mean, deviation, low, high, sex, age, east, south, meaning).
+ * value = mean + deviation * (sex*S + age*A + east*E + south*T + rest * normal), then kept in [low, high], where
+ * S is about +1 for men and -1 for women, A = (years - 38) / 16, E and T are two traits of descent, and rest is 1.15
+ * times what would make the variance 1, of which at least 0.15 stays private to the number. */
+#define PORTRAIT_PERSON(X)                                                                                         \
+    X(head_width,     15.0f, .55f, 13, 17,       .35f, 0, .3f, 0,        "cm, greatest breadth of the skull")       \
+    X(head_depth,     19.0f, .70f, 16.5f, 21.5f, .35f, 0, -.3f, 0,       "cm, brow to back of the head")            \
+    X(head_top,       11.2f, .50f, 9.6f, 13,     .15f, 0, 0, .1f,        "cm, pupils to crown")                     \
+    X(face_width,     13.5f, .60f, 11.6f, 15.6f, .40f, 0, .35f, 0,       "cm, over the cheekbones")                 \
+    X(face_long,       1.0f, .050f, .84f, 1.17f, .40f, .1f, 0, 0,        "factor on the heights of nose, lip, chin") \
+    X(jaw_width,      11.1f, .75f, 8.9f, 13.6f,  .55f, 0, .2f, .05f,     "cm, between the corners of the jaw")      \
+    X(jaw_square,     2.25f, .30f, 1.6f, 3.1f,   .45f, 0, .1f, 0,        "exponent of the jaw's curve")             \
+    X(jaw_corner,     -6.8f, .55f, -8.4f, -5.2f, 0, -.1f, 0, 0,          "cm, height of the jaw's corner")          \
+    X(chin_height,     4.0f, .36f, 3, 5.2f,     .35f, .1f, 0, 0,        "cm, lips to underside of the chin")       \
+    X(chin_width,      2.5f, .45f, 1.2f, 3.9f,   .45f, 0, 0, 0,          "cm, half width of the chin's pad")        \
+    X(chin_forward,    .05f, .35f, -1, 1.1f,     .15f, 0, -.1f, -.2f,    "cm")                                      \
+    X(chin_cleft,      .00f, .09f, 0, .3f,       .30f, 0, 0, 0,          "cm, depth")                               \
+    X(cheekbone,       .50f, .22f, -.1f, 1.2f,   -.1f, 0, .4f, .1f,      "cm, forward")                             \
+    X(cheekbone_y,    -2.1f, .35f, -3.1f, -1.1f, 0, -.2f, 0, 0,          "cm, height")                              \
+    X(cheek_full,      .10f, .35f, -.8f, 1.2f,   -.15f, -.15f, .2f, 0,   "cm, fullness of the lower cheek")         \
+    X(forehead_slope,   .0f, .50f, -1.3f, 1.5f,  .45f, 0, -.1f, 0,       "cm, backward slope at the hairline")      \
+    X(brow_ridge,      .28f, .20f, 0, .95f,      .70f, 0, -.3f, .1f,     "cm, forward")                             \
+    X(eye_spacing,    3.15f, .17f, 2.65f, 3.7f,  .20f, 0, .1f, .2f,      "cm, half the distance of the pupils")     \
+    X(eye_width,      1.47f, .10f, 1.18f, 1.78f, .10f, -.1f, -.1f, 0,    "cm, half the lid opening's width")        \
+    X(eye_opening,    1.00f, .14f, .64f, 1.42f,  -.35f, -.25f, -.4f, 0,  "cm, the lid opening's height")            \
+    X(eye_tilt,        .07f, .065f, -.13f, .28f, -.15f, -.3f, .45f, 0,   "slope, outer corner up")                  \
+    X(eye_depth,       .00f, .20f, -.5f, .55f,   .30f, .1f, -.5f, -.1f,  "cm, set back")                            \
+    X(lid_crease,      .36f, .13f, .08f, .75f,   -.2f, 0, -.6f, .1f,     "cm, crease above the lid's edge")         \
+    X(lid_hood,        .20f, .25f, 0, 1,         .1f, .4f, .3f, 0,       "0..1, fold that hangs over the lid")      \
+    X(brow_y,         1.82f, .26f, 1.1f, 2.6f,   -.4f, -.1f, .15f, 0,    "cm, height")                              \
+    X(brow_thick,      .62f, .16f, .22f, 1.1f,   .45f, -.1f, -.1f, .1f,  "cm")                                      \
+    X(brow_arch,       .40f, .24f, -.2f, 1.05f,  -.45f, 0, 0, 0,         "cm")                                      \
+    X(brow_slope,      .05f, .10f, -.25f, .35f,  -.1f, -.3f, 0, 0,       "slope, outer end up")                     \
+    X(brow_inner,     1.25f, .27f, .45f, 2.1f,   -.25f, 0, 0, 0,         "cm, distance of the inner end")           \
+    X(brow_length,    3.95f, .36f, 2.9f, 5,      0, -.1f, 0, 0,          "cm")                                      \
+    X(brow_dense,      .70f, .17f, .25f, 1,      .2f, -.2f, 0, .2f,      "0..1")                                    \
+    X(nose_length,    4.75f, .36f, 3.7f, 5.9f,   .25f, .2f, -.1f, -.2f,  "cm, root to lip")                         \
+    X(nose_width,     1.74f, .21f, 1.2f, 2.5f,   .30f, .1f, .2f, .7f,    "cm, half the width of the wings")         \
+    X(bridge_width,    .80f, .14f, .45f, 1.25f,  .20f, .1f, .2f, .4f,    "cm, half width")                          \
+    X(bridge_height,   .75f, .25f, .1f, 1.5f,    .25f, .1f, -.5f, -.5f,  "cm, at the eyes")                         \
+    X(nose_hump,       .02f, .20f, -.5f, .7f,    .25f, .15f, -.1f, -.2f, "cm, on the bridge")                       \
+    X(tip_forward,    2.00f, .27f, 1.2f, 2.9f,   .2f, .1f, -.35f, -.3f,  "cm")                                      \
+    X(tip_size,        .80f, .14f, .45f, 1.25f,  .2f, .2f, .2f, .4f,     "cm, radius")                              \
+    X(tip_up,          .00f, .24f, -.6f, .6f,    -.3f, -.3f, 0, 0,       "cm")                                      \
+    X(nostril,         .32f, .06f, .18f, .5f,    .1f, .1f, 0, .4f,       "cm, half width")                          \
+    X(philtrum,       2.15f, .23f, 1.5f, 2.9f,   .25f, .25f, 0, 0,       "cm, nose to the line between the lips")   \
+    X(philtrum_depth,  .12f, .06f, 0, .3f,       0, -.3f, 0, 0,          "cm")                                      \
+    X(mouth_width,    2.58f, .24f, 1.95f, 3.3f,  .2f, 0, -.05f, .3f,     "cm, half")                                \
+    X(lip_upper,       .58f, .17f, .2f, 1.15f,   -.25f, -.4f, 0, .6f,    "cm, height")                              \
+    X(lip_lower,       .86f, .19f, .4f, 1.45f,   -.25f, -.35f, 0, .5f,   "cm, height")                              \
+    X(lip_bow,         .30f, .15f, 0, .75f,      -.1f, -.2f, 0, 0,       "0..1, dip of the upper lip")              \
+    X(mouth_corner,    .00f, .13f, -.4f, .4f,    -.1f, -.35f, 0, 0,      "cm, corners up")                          \
+    X(muzzle,          .45f, .24f, -.2f, 1.2f,   0, 0, .1f, .5f,         "cm, lips and teeth forward")              \
+    X(ear_size,        1.0f, .085f, .78f, 1.28f, .25f, .25f, 0, 0,       "factor")                                  \
+    X(ear_out,         .42f, .16f, .05f, .95f,   .2f, 0, 0, 0,           "radians from the skull")                  \
+    X(neck_width,     10.5f, .90f, 8.2f, 13,     .80f, .1f, 0, 0,        "cm")                                      \
+    X(melanin,         .27f, .20f, 0, 1,         .03f, 0, .12f, .85f,    "0 palest .. 1 darkest skin")              \
+    X(redness,         .50f, .25f, 0, 1,         .15f, .1f, -.1f, -.1f,  "0..1, blood in the skin")                 \
+    X(yellow,          .00f, .50f, -1.2f, 1.2f,  0, 0, .5f, 0,           "undertone")                               \
+    X(freckles,       -.35f, .50f, 0, 1,         -.1f, 0, -.3f, -.3f,    "0..1")                                    \
+    X(mottle,          .50f, .25f, 0, 1.2f,      .1f, .4f, 0, 0,         "0..1, unevenness of the colour")          \
+    X(blush,           .50f, .30f, 0, 1.2f,      -.1f, 0, 0, -.2f,       "0..1, cheeks and nose")                   \
+    X(eye_bags,        .30f, .25f, 0, 1,         .1f, .5f, 0, 0,         "0..1")                                    \
+    X(wrinkles,        .15f, .18f, 0, .8f,       .05f, .85f, -.1f, -.1f, "0..1")                                    \
+    X(oil,             .50f, .25f, .05f, 1.1f,   .1f, -.2f, .1f, .2f,    "0..1, shine")                             \
+    X(lip_colour,      .35f, .30f, 0, 1,         -.6f, -.1f, 0, 0,       "0..1, rouge")                             \
+    X(iris_dark,       .68f, .28f, 0, 1,         0, 0, .6f, .65f,        "0 blue or green .. 1 dark brown")         \
+    X(iris_green,      .50f, .28f, 0, 1,         0, 0, 0, 0,             "0 blue .. 1 green, of light eyes")        \
+    X(hair_dark,       .66f, .28f, .03f, 1.2f,   .05f, -.1f, .5f, .55f,  "0 fair .. 1.2 black")                     \
+    X(hair_red,       -.15f, .42f, 0, 1,         0, 0, -.3f, -.3f,       "0..1")                                    \
+    X(hair_grey,      -.80f, .60f, 0, 1,         0, .85f, 0, 0,          "0..1, share of white hair")               \
+    X(hair_curl,       .22f, .24f, 0, 1,         -.1f, 0, -.25f, .8f,    "0 straight .. 1 tight")                   \
+    X(hair_length,     .00f, 1.0f, -2.2f, 2.2f,  0, 0, 0, 0,             "deviations from the style's length")      \
+    X(hair_volume,     1.0f, .18f, .55f, 1.5f,   0, -.2f, 0, .2f,        "factor")                                  \
+    X(hair_part,       .00f, 2.2f, -3.8f, 3.8f,  0, 0, 0, 0,             "cm, parting's distance from the middle")  \
+    X(hairline_y,     6.30f, .55f, 4.9f, 7.9f,   .1f, .15f, 0, 0,        "cm, height in the middle")                \
+    X(hair_recess,     .20f, .60f, -.4f, 1.9f,   .5f, .35f, 0, 0,        "0..1.9, bays at the temples")
+
+/* Numbers of a look: X(name, mean, deviation, low, high, meaning).  Normal, kept in [low, high]; uniform in
+ * [low, high] where the deviation is 0. */
+#define PORTRAIT_LOOK(X)                                                                                  \
+    X(yaw,            0, .15f, -.44f, .44f,     "radians, to the right of the picture")                    \
+    X(pitch,          0, .08f, -.22f, .22f,     "radians, up")                                             \
+    X(roll,           0, .05f, -.16f, .16f,     "radians, clockwise")                                      \
+    X(smile,          .32f, .40f, -.3f, 1,      "-1 pressed lips .. 1 broad smile")                        \
+    X(mouth_open,     -.06f, .3f, 0, .8f,       "cm, gap between the lips")                                \
+    X(brow_raise,     0, .30f, -.6f, 1,         "-1 frown .. 1 raised")                                    \
+    X(lid_close,      .06f, .12f, 0, 1,      "0 open .. 1 closed")                                      \
+    X(gaze_x,         0, .10f, -.3f, .3f,       "radians, away from the camera")                           \
+    X(gaze_y,         0, .05f, -.2f, .2f,       "radians, away from the camera")                           \
+    X(light_side,     0, 1, -2.4f, 2.4f,        "key light's azimuth, in deviations of the camera")        \
+    X(light_height,   0, 0, 0, 1,               "key light's elevation within the camera's range")         \
+    X(light_soft,     0, 0, .5f, 2,             "cm, blur of cast shadows")                                \
+    X(light_power,    0, 0, 0, 1,               "key against ambient light within the camera's range")     \
+    X(light_fill,     0, 0, .05f, .45f,         "light from the other side")                               \
+    X(light_warm,     0, .10f, -.3f, .3f,       "warmth of the key light")                                 \
+    X(hair_trim,      0, .10f, -.3f, .3f,       "relative change of length")                               \
+    X(hair_puff,      0, .12f, -.35f, .35f,     "relative change of volume")                               \
+    X(hair_tied,      0, 0, 0, 1,               "below 0.3: long hair is tied back")                       \
+    X(hair_mess,      .35f, .25f, 0, 1,         "0..1, disorder")                                          \
+    X(stubble,        .25f, .35f, 0, 1,         "0..1, days since shaving (men)")                          \
+    X(glasses,        0, 0, 0, 1,               "below 0.14: wears glasses")                               \
+    X(glasses_size,   0, 0, .85f, 1.15f,        "factor")                                                  \
+    X(glasses_round,  0, 0, 2, 5,               "exponent of the rim: 2 round, 5 square")                  \
+    X(glasses_rim,    0, 0, .05f, .16f,         "cm, radius of the rim")                                   \
+    X(glasses_tint,   0, 0, 0, 1,               "below 0.5 black, then brown, metal, red")                 \
+    X(back_hue,       0, 0, 0, 1,               "turns")                                                   \
+    X(back_vivid,     0, 0, 0, 1,               "saturation within the camera's range")                    \
+    X(back_light,     0, 0, 0, 1,               "lightness within the camera's range")                     \
+    X(back_shade,     0, 0, .45f, 1.15f,        "lightness at the far end of the gradient")                \
+    X(back_angle,     0, 0, 0, 1,               "turns, direction of the gradient")                        \
+    X(cloth_hue,      0, 0, 0, 1,               "turns")                                                   \
+    X(cloth_vivid,    0, 0, 0, .8f,             "saturation")                                              \
+    X(cloth_light,    0, 0, 0, 1,               "lightness")                                               \
+    X(cloth_cut,      0, 0, 0, 1,               "neckline, from wide to collar")                           \
+    X(exposure,       0, .18f, -.45f, .4f,      "stops, besides the camera's")                             \
+    X(white_red,      0, .05f, -.15f, .15f,     "error of the white balance, red against blue")            \
+    X(white_green,    0, .018f, -.05f, .05f,    "error of the white balance, green")                       \
+    X(blur,           0, 1, -2, 2,              "focus, in deviations of the camera")                      \
+    X(noise,          0, 0, 0, 1,               "grain within the camera's range")                         \
+    X(shift_x,        0, 1, -2.4f, 2.4f,        "framing, in deviations of the camera")                    \
+    X(shift_y,        0, 1, -2.4f, 2.4f,        "framing, in deviations of the camera")                    \
+    X(zoom,           0, 1, -2.4f, 2.4f,        "framing, in deviations of the camera")
+
+enum { PORTRAIT_WARP_ROWS = 12, PORTRAIT_WARP_COLUMNS = 6, PORTRAIT_SKEW_ROWS = 7, PORTRAIT_SKEW_COLUMNS = 7 };
+
+typedef enum PortraitHair {
+    PORTRAIT_SHAVED, PORTRAIT_SHORT, PORTRAIT_PARTED, PORTRAIT_SWEPT, PORTRAIT_FRINGE, PORTRAIT_CURLS,
+    PORTRAIT_BOB, PORTRAIT_LONG, PORTRAIT_HAIR_STYLES
+} PortraitHair;
+
+typedef enum PortraitBeard {
+    PORTRAIT_NO_BEARD, PORTRAIT_SHORT_BEARD, PORTRAIT_FULL_BEARD, PORTRAIT_GOATEE, PORTRAIT_MOUSTACHE,
+    PORTRAIT_BEARD_STYLES
+} PortraitBeard;
+
+typedef struct PortraitPerson {
+    float sex;              /* about +1 for men and -1 for women, normal around each with deviation 0.28 */
+    float age;              /* years, 18 to 75 */
+    float east, south;      /* traits of descent; a quarter of the people have one about 1.8, all others about -0.5 */
+#define X(name, mean, sd, low, high, s, a, e, w, meaning) float name;
+    PORTRAIT_PERSON(X)
+#undef X
+    PortraitHair hair;
+    PortraitBeard beard;
+    uint32_t grain;         /* key of freckles, strands and other small random detail of this person */
+    /* What no named number says: standard normals at the nodes of smooth displacement fields (x, y, z) of the face,
+     * one the same on both sides, one not. */
+    float warp[3][PORTRAIT_WARP_ROWS][PORTRAIT_WARP_COLUMNS];
+    float skew[3][PORTRAIT_SKEW_ROWS][PORTRAIT_SKEW_COLUMNS];
+} PortraitPerson;
+
+typedef struct PortraitLook {
+#define X(name, mean, sd, low, high, meaning) float name;
+    PORTRAIT_LOOK(X)
+#undef X
+    int camera;             /* index into portrait_cameras; portrait_look says 0 */
+    uint32_t grain;         /* key of this picture's noise and loose hair */
+} PortraitLook;
+
+/* Studio and camera of a population: what all its pictures share. */
+typedef struct PortraitCamera {
+    const char *name;
+    float frame;                        /* cm that the picture's side shows at the face, mean */
+    float frame_sd, shift_sd;           /* relative; cm */
+    float centre_y;                     /* cm above the pupils of the picture's centre */
+    float pose;                         /* factor on yaw, pitch and roll */
+    float side, height_low, height_high;/* radians: deviation of the key light's azimuth, range of its elevation */
+    float key_low, key_high, ambient;   /* key light and ambient light, 1 = exposure of white */
+    float back_low, back_high, vivid;   /* range of the background's lightness, greatest saturation */
+    float exposure;                     /* stops */
+    float blur, blur_sd;                /* Gaussian of the focus in thousandths of the picture's side */
+    float noise_low, noise_high;        /* deviation of the grain, 1 = white */
+    float contrast;                     /* 0 straight .. 1 full s-curve of the film */
+    float warm;                         /* cast, red against blue */
+} PortraitCamera;
+
+/* Raised whenever the same numbers give another picture, so that nothing made before is mistaken for the same. */
+enum { PORTRAIT_VERSION = 1 };
+
+enum { PORTRAIT_CAMERAS = 5, PORTRAIT_MIN_SIZE = 16, PORTRAIT_MAX_SIZE = 512 };
+/* 0 "studio" (Original), 1 "london", 2 "multipie", 3 "frav2d" (Validation and Test), 4 "mixed" (pretraining: wide). */
+extern const PortraitCamera portrait_cameras[PORTRAIT_CAMERAS];
+
+/* The numbers by name, for manifests, sweeps and tests; offset is in bytes from the structure's start. */
+typedef struct PortraitField {
+    const char *name;
+    int offset;
+    float mean, sd, low, high;
+    const char *meaning;
+} PortraitField;
+extern const PortraitField portrait_person_fields[], portrait_look_fields[];
+extern const int portrait_person_field_count, portrait_look_field_count;
+const char *portrait_hair_name(PortraitHair hair);      /* "short" ...; "?" outside the range */
+const char *portrait_beard_name(PortraitBeard beard);
+
+/* Person `index` of a population; populations of different names share nobody. */
+void portrait_person(uint64_t world, const char *population, int index, PortraitPerson *out);
+
+/* Look of image `image` of person `person`; independent of the person's own numbers.  camera = 0. */
+void portrait_look(uint64_t world, const char *population, int person, int image, PortraitLook *out);
+
+/* Draws the picture, (size, size, 3), size 16 to 512; 0, or -1 for a size or camera out of range.  Any finite
+ * numbers are accepted: the picture of absurd ones is absurd, not undefined. */
+int portrait_render(const PortraitPerson *person, const PortraitLook *look, int size, uint8_t *rgb);
+
+/* A population: images per person are drawn between images_min and images_max; with images_total > 0 their sum is
+ * exactly that (skewed as in collected sets, many small and few large), else they are uniform. */
+typedef struct PortraitPopulation {
+    const char *name;
+    int people, images_min, images_max, images_total;
+    int camera;             /* index into portrait_cameras */
+} PortraitPopulation;
+
+/* Images of every person, counts[people]; returns their sum, or -1 when no such counts exist. */
+int portraits_counts(uint64_t world, const PortraitPopulation *population, int *counts);
+
+/* Draws the whole population into `out` (an empty Faces; free it with faces_free), people in order, on all OpenMP
+ * threads.  progress (may be NULL) is called from the calling thread; its non-zero answer cancels.  0 or -1. */
+int portraits_faces(uint64_t world, const PortraitPopulation *population, int size, Faces *out,
+                    int (*progress)(void *context, int done, int total), void *context);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

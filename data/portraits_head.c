@@ -1,0 +1,498 @@
+/* portraits_head.c - the head's surface.
+ *
+ * A loft of rings from crown to chest gives skull, jaw, neck and shoulders; onto its front come hills (cheeks,
+ * chin, sockets ...), the nose, lips and lids, then the person's warp, then the expression.  A vertex keeps its
+ * place (x, y) on the undisplaced loft: colour is painted in those coordinates, whatever the face does. */
+#include "data/portraits_parts.h"
+
+/* ---- the sitter's landmarks */
+
+static Vec skin_colour(const PortraitPerson *p)
+{
+    /* Two pigments: melanin absorbs towards blue, blood in the green. */
+    float m = p->melanin, blood = p->redness - 0.5f;
+    Vec c = vec(.70f * exponential(-1.60f * m), .465f * exponential(-2.15f * m), .345f * exponential(-2.6f * m));
+    return times(c, vec(1 - .015f * p->yellow, 1 - .15f * blood, 1 - .13f * blood - .06f * p->yellow));
+}
+
+/* Uniform cubic B-spline weights at t in [0, 1). */
+static void spline_weights(float t, float w[4])
+{
+    float t2 = t * t, t3 = t2 * t;
+    w[0] = (1 - 3 * t + 3 * t2 - t3) / 6;
+    w[1] = (4 - 6 * t2 + 3 * t3) / 6;
+    w[2] = (1 + 3 * t + 3 * t2 - 3 * t3) / 6;
+    w[3] = t3 / 6;
+}
+
+/* Value at (u, v), in nodes, of a field of rows x columns standard normals. */
+static float spline_field(const float *nodes, int rows, int columns, float u, float v)
+{
+    float wu[4], wv[4], sum = 0;
+    u = clampf(u, 0, (float)(columns - 3) - 1e-3f);
+    v = clampf(v, 0, (float)(rows - 3) - 1e-3f);
+    int i = (int)v, j = (int)u;
+    spline_weights(u - (float)j, wu);
+    spline_weights(v - (float)i, wv);
+    for (int a = 0; a < 4; a++) {
+        const float *row = nodes + (i + a) * columns + j;
+        sum += wv[a] * (row[0] * wu[0] + row[1] * wu[1] + row[2] * wu[2] + row[3] * wu[3]);
+    }
+    return sum;
+}
+
+/* The person's own displacement at a point of the face, cm. */
+static Vec warp_at(const PortraitPerson *p, float x, float y)
+{
+    enum { WR = PORTRAIT_WARP_ROWS, WC = PORTRAIT_WARP_COLUMNS, SR = PORTRAIT_SKEW_ROWS, SC = PORTRAIT_SKEW_COLUMNS };
+    float off = sqrtf(x * x + 1) - 1;   /* smooth |x|: no crease down the middle */
+    float v = (9 - y) / 2.5f, u = off / 2.2f, side = x / (1 + off);
+    float su = (x + 8) / 4, sv = (9 - y) / 5.2f;
+    Vec even = vec(spline_field(&p->warp[0][0][0], WR, WC, u, v), spline_field(&p->warp[1][0][0], WR, WC, u, v),
+                   spline_field(&p->warp[2][0][0], WR, WC, u, v));
+    Vec odd = vec(spline_field(&p->skew[0][0][0], SR, SC, su, sv), spline_field(&p->skew[1][0][0], SR, SC, su, sv),
+                  spline_field(&p->skew[2][0][0], SR, SC, su, sv));
+    return vec(0.55f * side * even.x + 0.15f * odd.x, 0.60f * even.y + 0.15f * odd.y, 0.68f * even.z + 0.16f * odd.z);
+}
+
+void sitter_init(Sitter *s, const PortraitPerson *p, const PortraitLook *l, int samples)
+{
+    memset(s, 0, sizeof *s);
+    const PortraitCamera *c = &portrait_cameras[l->camera];
+    s->person = p;
+    s->look = l;
+    s->camera = c;
+    s->nasion_y = 0.6f;
+    s->base_y = s->nasion_y - p->nose_length * p->face_long;
+    s->tip_y = s->base_y + 0.62f + p->tip_up;
+    s->mouth_y = s->base_y - p->philtrum * p->face_long;
+    s->chin_y = s->mouth_y - p->chin_height * p->face_long;
+    s->eye_z = -2.50f - p->eye_depth;
+    s->offset = (float)(p->grain & 0xfffu) * 1.37f;
+    s->man = clampf(p->sex * 0.9f, 0, 1);
+    s->skin = skin_colour(p);
+    s->hair = hair_colour(p);
+    s->skull_radius = vec(0.5f * p->head_width, p->head_top - SKULL_Y, -SKULL_Z);
+    s->skull_back = p->head_depth + SKULL_Z;
+    s->eye_shift[0] = warp_at(p, -p->eye_spacing, 0);
+    s->eye_shift[1] = warp_at(p, p->eye_spacing, 0);
+
+    float yaw = l->yaw * c->pose, pitch = -l->pitch * c->pose, roll = -l->roll * c->pose;
+    float cy = cosine(yaw), sy = sine(yaw), cp = cosine(pitch), sp = sine(pitch), cr = cosine(roll), sr = sine(roll);
+    Vec x = vec(cy, 0, sy), y = vec(sy * sp, cp, -cy * sp), z = vec(-sy * cp, sp, cy * cp);
+    s->turn.x = sub(scale(x, cr), scale(y, sr));
+    s->turn.y = add(scale(x, sr), scale(y, cr));
+    s->turn.z = z;
+
+    float frame = c->frame * (1 + c->frame_sd * l->zoom);
+    s->pixels = (float)samples;
+    s->density = (float)samples / maxf(frame, 5);
+    s->distance = 120;
+    s->focal = s->density * (s->distance + 3);
+    s->centre_x = 0.5f * (float)samples + c->shift_sd * l->shift_x * s->density;
+    s->centre_y = 0.5f * (float)samples + (c->centre_y + c->shift_sd * l->shift_y) * s->density;
+}
+
+Vec sitter_pose(const Sitter *s, Vec p, float y0)
+{
+    const Vec pivot = {0, -7.5f, -9};
+    Vec turned = add(turn(&s->turn, sub(p, pivot)), pivot);
+    return blend(p, turned, ramp(-17.5f, -11.5f, y0));
+}
+
+/* ---- curves */
+
+Lips sitter_lips(const Sitter *s, float x)
+{
+    const PortraitPerson *p = s->person;
+    Lips q;
+    q.m = absf(x) / p->mouth_width;
+    float in = maxf(1 - q.m * q.m, 0), edge = root(in);
+    q.middle = s->mouth_y + p->mouth_corner * q.m * q.m;
+    q.middle += 0.06f * hill((q.m - 0.36f) / 0.5f) - 0.07f * hill(q.m / 0.35f);
+    float bow = 1 - 0.8f * p->lip_bow * hill(q.m / 0.26f) + 0.14f * hill((q.m - 0.27f) / 0.36f);
+    q.top = q.middle + p->lip_upper * (0.68f * in + 0.32f * edge) * bow;
+    q.bottom = q.middle - p->lip_lower * (0.45f * in + 0.55f * edge);
+    return q;
+}
+
+Lids sitter_lids(const Sitter *s, float x, float y)
+{
+    const PortraitPerson *p = s->person;
+    const PortraitLook *l = s->look;
+    Lids q;
+    float ex = absf(x) - p->eye_spacing;
+    q.u = ex / p->eye_width;
+    q.v = y - p->eye_tilt * ex;
+    float in = maxf(1 - q.u * q.u, 0), edge = root(in), smile = maxf(l->smile, 0);
+    float up = 0.55f * p->eye_opening * (1 + 0.14f * l->brow_raise);
+    float low = 0.44f * p->eye_opening * (1 - 0.28f * smile);
+    /* The upper lid peaks towards the nose, the lower lid sags towards the temple. */
+    float open = up * (0.5f * edge + 0.5f * in) * (1 - 0.16f * q.u);
+    q.bottom = -low * (0.4f * edge + 0.6f * in) * (1 + 0.16f * q.u);
+    q.top = mixf(open, q.bottom + 0.02f, l->lid_close);
+    q.crease = q.top + p->lid_crease * (1 - 0.3f * absf(q.u)) * (1 - 0.4f * l->lid_close) + 0.3f * l->lid_close;
+    return q;
+}
+
+/* ---- relief */
+
+/* A hill on the face; `pair` also puts its mirror image.  All but the nose, lips and lids is made of these. */
+typedef struct Hill {
+    float x, y, rx, ry, height;
+    int pair;
+} Hill;
+
+enum { MOST_HILLS = 48 };
+
+static int face_hills(const Sitter *s, Hill *h)
+{
+    const PortraitPerson *p = s->person;
+    float smile = maxf(s->look->smile, 0), chin = s->chin_y, mouth = s->mouth_y, base = s->base_y;
+    float ex = p->eye_spacing;
+    int n = 0;
+#define HILL(...) h[n++] = (Hill){__VA_ARGS__}
+    /* brow and sockets */
+    HILL(2.9f, 1.75f, 3.6f, 1.5f, p->brow_ridge + .10f, 1);
+    HILL(0, 2.1f, 2.6f, 1.6f, .3f * p->brow_ridge, 0);
+    HILL(6.3f, 2.9f, 2.2f, 4.4f, -.40f, 1);
+    HILL(ex, .25f, 3.4f, 2.3f, -(.62f + .8f * p->eye_depth), 1);
+    HILL(1.7f, .5f, 1.5f, 2, -.30f, 1);
+    HILL(2.6f, 5.3f, 3.6f, 3, .14f, 1);
+    /* cheeks */
+    HILL(4.7f, p->cheekbone_y, 3.5f, 2.7f, p->cheekbone, 1);
+    HILL(3.2f, p->cheekbone_y - .7f, 3, 3, .24f + .2f * p->cheek_full, 1);
+    HILL(4.3f, -6, 4.4f, 5.4f, .16f + .6f * p->cheek_full, 1);
+    HILL(5.2f, -6.3f, 2.4f, 4.2f, -.22f + .18f * p->cheek_full, 1);
+    HILL(3.5f, -2.8f, 2.8f, 2.5f, .42f * smile, 1);
+    /* teeth and lips stand forward */
+    HILL(0, mouth + .3f, 5.6f, 5, .35f + p->muzzle, 0);
+    HILL(p->mouth_width * 1.1f, mouth + p->mouth_corner, .95f, 1.1f, -.17f - .14f * smile, 1);
+    /* chin */
+    HILL(0, mixf(mouth, chin, .42f), 3.8f, 1.35f, -.34f, 0);
+    HILL(0, mixf(mouth, chin, .78f), 2.3f * p->chin_width * .8f, 2, .42f, 0);
+    HILL(0, mixf(mouth, chin, .82f), .65f, 1.4f, -p->chin_cleft, 0);
+    /* philtrum */
+    HILL(0, mixf(base, mouth, .4f), .7f, 1.7f, -p->philtrum_depth, 0);
+    HILL(.5f, mixf(base, mouth, .45f), .5f, 1.7f, .7f * p->philtrum_depth, 1);
+    /* folds from the wings of the nose to the corners of the mouth, as a chain */
+    float fold = .07f + .28f * p->wrinkles + .18f * smile + .05f * maxf(p->cheek_full, 0);
+    for (int i = 0; i < 4; i++) {
+        float t = (float)i / 3, x = p->nose_width + .3f + 1.3f * t * (1 + .15f * smile), y = mixf(base + .5f, mouth, t);
+        HILL(x, y, .75f, 1.2f, -fold * (1 - .35f * t), 1);
+        HILL(x + .8f, y, 1.1f, 1.4f, .5f * fold, 1);
+    }
+    /* under the eyes */
+    HILL(2.5f, -1.25f, 1.6f, .8f, -.08f - .14f * p->eye_bags, 1);
+    HILL(3.4f, -1.5f, 1.5f, .7f, -.05f - .10f * p->eye_bags, 1);
+    HILL(3, -.95f, 2, .7f, .15f * p->eye_bags, 1);
+    /* frown lines */
+    HILL(.45f, 2, .35f, 1.6f, -.07f * p->wrinkles - .06f * maxf(-s->look->brow_raise, 0), 1);
+#undef HILL
+    return n;
+}
+
+/* Adds the hills to a row of points; those that cannot reach its heights are skipped. */
+static void raise_hills(const Hill *hills, int n, const float *x, const float *y, float *z, int columns)
+{
+    float low = y[0], high = y[0];
+    for (int j = 1; j < columns; j++) {
+        low = minf(low, y[j]);
+        high = maxf(high, y[j]);
+    }
+    for (int i = 0; i < n; i++) {
+        const Hill *h = &hills[i];
+        if (h->y + h->ry < low || h->y - h->ry > high)
+            continue;
+        float kx = 1 / h->rx, ky = 1 / h->ry, cx = h->x, cy = h->y, height = h->height;
+        int pair = h->pair;
+        for (int j = 0; j < columns; j++) {
+            float px = pair ? absf(x[j]) : x[j];
+            float w = maxf(1 - sqr((px - cx) * kx) - sqr((y[j] - cy) * ky), 0);
+            z[j] += height * (w * w * w);
+        }
+    }
+}
+
+/* Height of the nose above the face: a ridge whose profile runs from root over hump to tip and falls to the base,
+ * a ball for the tip, wings, and the pits of the nostrils. */
+static float nose_relief(const Sitter *s, float x, float y)
+{
+    const PortraitPerson *p = s->person;
+    float ax = absf(x), t = (s->nasion_y - y) / (s->nasion_y - s->tip_y), z = 0;
+    float start = .28f + .55f * p->bridge_height, profile, width;
+    if (t <= 1) {
+        profile = mixf(start, p->tip_forward, t * (.75f + .25f * t)) + p->nose_hump * hill((t - .42f) / .5f);
+        profile *= ramp(-.55f, .12f, t);
+        width = 1.62f * mixf(p->bridge_width, .5f * p->bridge_width + .62f, clampf(t, 0, 1));
+        width *= 1 + .4f * ramp(.25f, -.3f, t);
+    } else {
+        float under = (s->tip_y - y) / maxf(s->tip_y - s->base_y + .15f, .2f);
+        profile = p->tip_forward * (1 - ramp(.05f, 1.25f, under));
+        width = 1.62f * (.5f * p->bridge_width + .62f) * (1 - .25f * clampf(under, 0, 1));
+    }
+    float cut = maxf(1 - sqr(ax / width), 0);
+    z += profile * cut * cut;
+    z += .40f * hill2(x / (2.1f * p->tip_size), (y - s->tip_y + .05f) / (1.8f * p->tip_size));
+    /* wings: a rounded ridge, and the groove behind it */
+    float wing_y = s->base_y + .52f;
+    z += .85f * hill2((ax - p->nose_width + .52f) / 1.0f, (y - wing_y) / .95f);
+    z -= .26f * hill2((ax - p->nose_width - .18f) / .5f, (y - wing_y - .1f) / 1.1f);
+    z -= .42f * hill2((ax - .40f * p->nose_width) / (1.7f * p->nostril), (y - s->base_y - .05f) / .36f);
+    return z;
+}
+
+static float lip_relief(const Sitter *s, float x, float y)
+{
+    const PortraitPerson *p = s->person;
+    Lips q = sitter_lips(s, x);
+    if (q.m > 1.25f || y > q.top + .6f || y < q.bottom - .6f)
+        return 0;
+    float z = 0, edge = q.m < 1 ? 1 - q.m * q.m * q.m : 0;
+    if (y >= q.middle) {
+        float t = (y - q.middle) / (q.top - q.middle + .02f);
+        z = edge * (.14f + .30f * p->lip_upper) * (t < 1 ? sine(PI * (.18f + .5f * root(t))) : .63f * ramp(1.7f, 1, t));
+    } else {
+        float t = (q.middle - y) / (q.middle - q.bottom + .02f);
+        z = edge * (.17f + .30f * p->lip_lower) * (t < 1 ? sine(.4f + 2.35f * t) : .38f * ramp(1.6f, 1, t));
+    }
+    return z - .20f * hill((y - q.middle) / .26f) * ramp(1.12f, 1, q.m);
+}
+
+/* Lids drawn over the eyeball: the ball pushes the socket forward, the opening lies a lid's thickness deeper. */
+static float lid_relief(const Sitter *s, float x, float y, float z)
+{
+    const PortraitPerson *p = s->person;
+    float ex = absf(x) - p->eye_spacing, r2 = .82f * ex * ex + y * y, ball = EYEBALL + .08f;
+    if (r2 > 6)
+        return z;
+    z = soft_max(z, s->eye_z + root(sqr(ball) - r2) - 1.2f * maxf(r2 - sqr(ball), 0), .22f);
+    Lids q = sitter_lids(s, x, y);
+    float au = absf(q.u);
+    if (au > 1.3f)
+        return z;
+    float k = hill(q.u / 1.5f);
+    z -= .13f * k * hill((q.v - q.crease) / .22f);
+    z += (.10f + .24f * p->lid_hood) * hill((q.v - q.crease - .32f) / .6f) * hill(q.u / 1.6f);
+    if (au < 1)
+        z -= .11f * ramp(-.02f, .10f, minf(q.top - q.v, q.v - q.bottom));
+    z += .06f * k * (hill((q.v - q.top - .07f) / .2f) + hill((q.v - q.bottom + .08f) / .18f));
+    return z;
+}
+
+static float forehead_lines(const Sitter *s, float x, float y)
+{
+    float depth = s->person->wrinkles + .3f * maxf(s->look->brow_raise, 0) - .1f;
+    if (depth <= 0 || y < 2.6f || y > 6.8f)
+        return 0;
+    float wave = sine(5.5f * (y + .3f * noise(.35f * x + s->offset, .2f * y)));
+    return -.09f * depth * sqr(maxf(wave, 0)) * hill2(x / 6, (y - 4.6f) / 2.6f);
+}
+
+/* ---- expression: moves finished points by their place on the face */
+
+static Vec express(const Sitter *s, Vec p, float x, float y, float front)
+{
+    const PortraitPerson *person = s->person;
+    const PortraitLook *l = s->look;
+    float ax = absf(x), side = x < 0 ? -1.0f : 1.0f, smile = l->smile, grin = maxf(smile, 0);
+    float corner = front * hill2((ax - person->mouth_width) / 2.9f, (y - s->mouth_y) / 2.7f);
+    p.y += .42f * smile * corner;
+    p.x += side * (smile > 0 ? .36f : .2f) * smile * corner;
+    p.z -= .32f * grin * corner;
+    p.y += .28f * grin * front * hill2((ax - 3.5f) / 3.5f, (y + 2.9f) / 3.3f);
+    p.z -= .10f * grin * front * hill2(x / 3.3f, (y - s->mouth_y) / 2);
+    float brow = front * hill2((ax - 2.9f) / 6, (y - person->brow_y - .2f) / 3.3f);
+    p.y += .42f * l->brow_raise * brow;
+    p.x += side * .15f * minf(l->brow_raise, 0) * brow;   /* a frown draws the brows together */
+    if (l->mouth_open > 0 && y < s->base_y) {
+        Lips q = sitter_lips(s, x);
+        float gap = root(1 - q.m * q.m), below = ramp(LIP_BAND, -LIP_BAND, y - q.middle);
+        float jaw = 1 - ramp(3.2f, 6.8f, ax), out = ramp(0, -1.4f, y - q.middle);
+        float fall = below * mixf(gap, jaw, out) * (1 - ramp(-12.5f, -15, y)) * front * l->mouth_open;
+        p.y -= 1.05f * fall;
+        p.z -= .45f * fall;
+        p.y += .2f * l->mouth_open * front * gap * (1 - below) * hill((y - q.middle) / 1.8f);
+    }
+    return p;
+}
+
+/* ---- the loft */
+
+/* A ring: where it meets the middle of the front (y, z), the side (x, y, z), and its two exponents: how square it is
+ * in plan, and how fast it falls from the front's height to the side's. */
+typedef struct Ring {
+    float front_y, front_z, side_x, side_y, side_z, square, fall;
+} Ring;
+
+enum { RINGS = 22 };
+
+static void head_rings(const Sitter *s, Ring *r)
+{
+    const PortraitPerson *p = s->person;
+    Vec k = s->skull_radius;
+    int n = 0;
+    /* The skull above the brow is an ellipsoid, so that hair can follow it. */
+    static const float angles[] = {1.5f, 1.26f, 1.03f, .82f, .62f, .43f, .24f};
+    for (int i = 0; i < 7; i++) {
+        float c = cosine(angles[i]), h = sine(angles[i]);
+        r[n++] = (Ring){SKULL_Y + k.y * h, SKULL_Z + k.z * c - 1.1f * p->forehead_slope * h * c, k.x * c,
+                        SKULL_Y + k.y * h, SKULL_Z, 2, 2};
+    }
+    float face = .5f * p->face_width, jaw = .5f * p->jaw_width, full = p->cheek_full, neck = .5f * p->neck_width;
+    float base = s->base_y, mouth = s->mouth_y, chin = s->chin_y, q = p->jaw_square;
+    float cy = p->jaw_corner + .4f * (chin + 11);
+    float drop = chin + 11, shoulders = 1 + .05f * clampf(p->sex, -2, 2), out = p->chin_forward;
+    r[n++] = (Ring){2.1f, 0, mixf(face + .45f, k.x, .6f), 2.1f, -9, 2.15f, 2};
+    r[n++] = (Ring){.2f, -.55f, face + .38f, .2f, -8.9f, 2.2f, 2};
+    r[n++] = (Ring){-2.2f, -.45f, face + .12f, -2, -8.5f, 2.22f, 2};
+    r[n++] = (Ring){base, -.2f, mixf(face, jaw, .42f) + .1f * full, .83f * base, -8.4f, 2.12f, 2};
+    r[n++] = (Ring){mouth, -.12f, mixf(face, jaw, .68f) + .16f * full, mouth + 1.9f, -8.3f, 2.03f, 2};
+    r[n++] = (Ring){mixf(mouth, chin, .45f), -.42f, mixf(face, jaw, .9f) + .18f * full, cy + .75f, -8.2f, 1.97f,
+                    mixf(2, q, .6f)};
+    r[n++] = (Ring){mixf(mouth, chin, .78f), -.36f + out, jaw + .15f * full, cy, -8.2f, 1.92f, q};
+    r[n++] = (Ring){chin, -1.2f + out, jaw - .25f + .12f * full, cy - .65f, -8.3f, 1.92f, q};
+    r[n++] = (Ring){chin - .4f - .12f * full, -3.0f + .8f * out, jaw - .45f, cy - 1.5f, -8.6f, 2, .92f * q};
+    r[n++] = (Ring){chin - .7f - .2f * full, -5.6f + .4f * full, neck - .2f, -10.8f + .3f * drop, -8.9f, 2, 2};
+    r[n++] = (Ring){chin - 2.1f, -6.1f + .15f * full, neck, -12.6f + drop, -9, 2, 2};
+    r[n++] = (Ring){-16.2f + drop, -5.8f, 1.14f * neck, -14.2f + drop, -9.2f, 2, 2};
+    r[n++] = (Ring){-18 + drop, -5, 9.6f * shoulders, -15.4f + drop, -9.5f, 2.1f, 2.2f};
+    r[n++] = (Ring){-20.5f + drop, -3.8f, 15.5f * shoulders, -17.4f + drop, -9.5f, 2.4f, 2.6f};
+    r[n++] = (Ring){-30, -1.5f, 21, -26, -9.5f, 2.6f, 3};
+}
+
+static float catmull(float a, float b, float c, float d, float t)
+{
+    return b + .5f * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)));
+}
+
+static Ring ring_at(const Ring *r, float u)
+{
+    u = clampf(u, 0, RINGS - 1);
+    int i = u < RINGS - 1 ? (int)u : RINGS - 2;
+    const float *a = &r[i > 0 ? i - 1 : 0].front_y, *b = &r[i].front_y, *c = &r[i + 1].front_y;
+    const float *d = &r[i + 2 < RINGS ? i + 2 : RINGS - 1].front_y;
+    Ring out;
+    float *o = &out.front_y;
+    for (int k = 0; k < (int)(sizeof(Ring) / sizeof(float)); k++)
+        o[k] = catmull(a[k], b[k], c[k], d[k], u - (float)i);
+    return out;
+}
+
+/* Rows lie densest from brow to chin. */
+static float row_ring(int row, int rows)
+{
+    static const float share[][2] = {{0, 0}, {.12f, 4.6f}, {.87f, 15}, {.94f, 17.5f}, {1, RINGS - 1}};
+    float t = (float)row / (float)(rows - 1);
+    int k = 0;
+    while (k < 3 && t > share[k + 1][0])
+        k++;
+    return mixf(share[k][1], share[k + 1][1], (t - share[k][0]) / (share[k + 1][0] - share[k][0]));
+}
+
+/* One row of the mesh: places on the loft into face, finished points into mesh. */
+static void build_row(Canvas *c, const Sitter *s, const Ring *ring, const Hill *hills, int hill_count,
+                      const float *sines, const float *cosines, int row)
+{
+    int n = c->columns;
+    float *x = c->work, *y = x + n, *z = y + n, *front = z + n, *relief = front + n;
+    for (int j = 0; j < n; j++) {
+        float a = absf(sines[j]), co = cosines[j];
+        float fall = co > 0 ? maxf(1 - power(a, ring->fall), 0) : 0;
+        float deep = co > 0 ? power(maxf(1 - power(a, ring->square), 0), 1 / ring->square) : co;
+        x[j] = ring->side_x * sines[j];
+        y[j] = mixf(ring->side_y, ring->front_y, fall);
+        z[j] = ring->side_z + (ring->front_z - ring->side_z) * deep;
+        front[j] = ramp(.02f, .4f, co);
+        relief[j] = 0;
+    }
+    if (ring->front_y < 10 && ring->front_y > -15)
+        raise_hills(hills, hill_count, x, y, relief, n);
+    for (int j = 0; j < n; j++) {
+        Vec p = vec(x[j], y[j], z[j]);
+        if (front[j] > 0 && y[j] > -13.5f && y[j] < 9.5f) {
+            float ax = absf(x[j]), f = front[j];
+            if (ax < 4 && y[j] < 3 && y[j] > s->base_y - 1.2f)
+                relief[j] += nose_relief(s, x[j], y[j]);
+            if (ax < 4.5f && y[j] < s->base_y && y[j] > s->chin_y)
+                relief[j] += lip_relief(s, x[j], y[j]);
+            relief[j] += forehead_lines(s, x[j], y[j]);
+            p.z = mixf(p.z, lid_relief(s, x[j], y[j], p.z + relief[j]), f);
+            Vec w = warp_at(s->person, x[j], y[j]);
+            float ex = ax - s->person->eye_spacing;
+            w = blend(w, s->eye_shift[x[j] > 0], 1 - ramp(1.2f, 3.2f, sqrtf(ex * ex + sqr(y[j]))));
+            p = along(p, w, f * ramp(-13.5f, -11, y[j]) * ramp(9.5f, 7, y[j]));
+            p = express(s, p, x[j], y[j], f);
+        }
+        int o = row * n + j;
+        float azimuth = angle_of(absf(x[j]), z[j] - SKULL_Z);
+        float over = y[j] > -4 ? y[j] - sitter_hairline(s, x[j], azimuth) : -9;
+        c->mesh_face[o] = vec(x[j], y[j], over);
+        c->mesh[o] = sitter_pose(s, p, y[j]);
+    }
+}
+
+/* ---- ears */
+
+enum { EAR_ROWS = 17, EAR_COLUMNS = 21 };
+
+/* Spokes from the ear's canal to its rim: rows go outwards, columns around. */
+static Vec ear_point(const Sitter *s, float side, float root_x, int row, int column)
+{
+    const PortraitPerson *p = s->person;
+    float r = (float)row / (EAR_ROWS - 1), a = 2 * PI * (float)column / (EAR_COLUMNS - 1);
+    float ca = cosine(a), sa = sine(a);                             /* a = 0 to the back, pi/2 up */
+    float long_y = sa > 0 ? 3.0f : 3.1f, wide = ca > 0 ? 2.0f - .55f * maxf(-sa, 0) : .75f;
+    float u = wide * r * ca * p->ear_size, v = long_y * r * sa * p->ear_size;   /* back and up along the ear */
+    float behind = ramp(-.9f, .2f, ca);
+    float high = .30f * hill((r - .90f) / .16f) * maxf(behind, maxf(sa, 0)) + .22f * hill((r - .55f) / .25f) * behind
+               - .45f * hill(r / .5f) - .10f * hill((r - .75f) / .12f);
+    float out = p->ear_out;
+    return vec(side * (root_x - .35f + (u + .7f) * sine(out) + high * cosine(out)), -1.3f + v - .12f * u,
+               -8.3f - (u + .3f) * cosine(out) + high * sine(out) + .12f * v);
+}
+
+static void build_ears(Canvas *c, const Sitter *s, const Ring *rings)
+{
+    enum { N = EAR_ROWS * EAR_COLUMNS };
+    Vec points[N], normals[N], screen[N], face[N];
+    float root_x = ring_at(rings, 9).side_x;
+    for (int e = 0; e < 2; e++) {
+        float side = e ? 1.0f : -1.0f;
+        for (int i = 0; i < N; i++) {
+            Vec p = ear_point(s, side, root_x, i / EAR_COLUMNS, i % EAR_COLUMNS);
+            face[i] = vec(p.x, p.y, -9);
+            points[i] = sitter_pose(s, p, p.y);
+            screen[i] = sitter_project(s, points[i]);
+            canvas_cast(c, points[i]);
+        }
+        sheet_normals(points, normals, EAR_ROWS, EAR_COLUMNS);
+        canvas_sheet(c, screen, normals, face, EAR_ROWS, EAR_COLUMNS, EAR);
+    }
+}
+
+void head_build(Canvas *c, const Sitter *s)
+{
+    Ring rings[RINGS];
+    Hill hills[MOST_HILLS];
+    head_rings(s, rings);
+    int hill_count = face_hills(s, hills), half = c->columns / 2;
+    float *sines = c->work + 5 * c->columns, *cosines = sines + c->columns;
+    for (int j = 0; j < c->columns; j++) {
+        float q = (float)(j - half) / (float)half, a = 1.8f * q * (.76f + .24f * q * q);
+        sines[j] = sine(a);
+        cosines[j] = cosine(a);
+    }
+    for (int i = 0; i < c->rows; i++) {
+        Ring ring = ring_at(rings, row_ring(i, c->rows));
+        build_row(c, s, &ring, hills, hill_count, sines, cosines, i);
+    }
+    int n = c->rows * c->columns;
+    for (int i = 0; i < n; i++) {
+        c->mesh_screen[i] = sitter_project(s, c->mesh[i]);
+        canvas_cast(c, c->mesh[i]);
+    }
+    sheet_normals(c->mesh, c->mesh_normal, c->rows, c->columns);
+    canvas_sheet(c, c->mesh_screen, c->mesh_normal, c->mesh_face, c->rows, c->columns, SKIN);
+    build_ears(c, s, rings);
+}

@@ -1,0 +1,232 @@
+/* portraits_light.c - light on what the canvas shows: a key light with cast shadows, a fill from the other side,
+ * ambient light dimmed by occlusion, highlights, and the spreading of light beneath skin. */
+#include "data/portraits_parts.h"
+
+typedef struct Lamps {
+    Vec key, fill;                  /* directions towards the lights */
+    Vec key_light, ambient, fill_light;
+    float softness;                 /* texels of the shadow map */
+    int taps;                       /* looks into the shadow map for each sample */
+} Lamps;
+
+static Lamps lamps_of(const Sitter *s, const Canvas *c)
+{
+    const PortraitLook *l = s->look;
+    const PortraitCamera *k = s->camera;
+    Lamps a;
+    a.key = c->shadow_turn.z;
+    float power = mixf(k->key_low, k->key_high, l->light_power), ambient = k->ambient * (1.25f - .5f * l->light_power);
+    float warm = l->light_warm + k->warm;
+    a.key_light = scale(vec(1 + warm, 1, 1 - 1.3f * warm), power);
+    a.ambient = scale(vec(1, 1, 1.02f), ambient);
+    a.fill = unit(vec(.2f - .9f * a.key.x, .15f, .7f));
+    a.fill_light = scale(vec(1, .99f, .97f), l->light_fill);
+    a.softness = l->light_soft * SHADOW_SCALE;
+    a.taps = s->density > 6 ? 8 : 4;   /* a small picture's pixel has nine samples to look with */
+    return a;
+}
+
+/* Share of the key light that reaches a point: taps of the shadow map around it, turned by sample. */
+static float key_reach(const Canvas *c, const Lamps *a, Vec p, int px, int py)
+{
+    static const float taps[8][2] = {{.9f, .1f}, {-.75f, .5f}, {.2f, -.95f}, {-.3f, -.4f},
+                                      {.45f, .75f}, {-.95f, -.3f}, {.1f, .3f}, {.6f, -.5f}};
+    Vec q = turn(&c->shadow_turn, sub(p, vec(0, -2, -7)));
+    float half = .5f * (float)c->shadow_side, angle = PI * lattice(px & 15, py & 15), sum = 0;
+    float ca = a->softness * cosine(angle), sa = a->softness * sine(angle);
+    q.x = q.x * SHADOW_SCALE + half;
+    q.y = q.y * SHADOW_SCALE + half;
+    for (int k = 0; k < a->taps; k++) {
+        int x = (int)clampf(q.x + taps[k][0] * ca - taps[k][1] * sa, 0, 2 * half - 1);
+        int y = (int)clampf(q.y + taps[k][0] * sa + taps[k][1] * ca, 0, 2 * half - 1);
+        sum += 1 - clampf((c->shadow[y * c->shadow_side + x] - q.z - .30f) / .4f, 0, 1);
+    }
+    return sum / (float)a->taps;
+}
+
+/* How open a sample is to the sky: its depth against the mean depth around, at three distances. */
+static void find_occlusion(Canvas *c, const Sitter *s)
+{
+    static const float reach[3] = {.35f, 1, 2.5f}, strength[3] = {.60f, .42f, .16f}, most[3] = {1, 2, 6};
+    int n = c->side * c->side;
+    float *depth = c->one, *mask = c->two, *mean = c->three;
+    for (int i = 0; i < n; i++) {
+        mask[i] = c->matter[i] != EMPTY;
+        depth[i] = mask[i] > 0 ? c->depth[i] - s->distance : 0;
+        c->occlusion[i] = 1;
+    }
+    /* colour's memory holds the blurred mask and the blur's work until light has been added up */
+    float *cover = &c->colour[0].x, *work = cover + n;
+    for (int k = 0; k < 3; k++) {
+        int radius = (int)(reach[k] * s->density) + 1;
+        box_blur(depth, mean, work, c->side, radius);
+        box_blur(mask, cover, work, c->side, radius);
+        for (int i = 0; i < n; i++)
+            if (mask[i] > 0) {
+                float below = clampf(depth[i] - mean[i] / (cover[i] + 1e-4f), 0, most[k]);
+                below *= clampf(1.35f * c->normal[i].z - .12f, .08f, 1);
+                c->occlusion[i] /= 1 + strength[k] * below;
+            }
+    }
+}
+
+static void light_skin(Canvas *c, const Sitter *s, const Lamps *a, int i, float reach, Vec view)
+{
+    Paint paint;
+    if (c->matter[i] == EAR) {
+        memset(&paint, 0, sizeof paint);
+        paint.albedo = times(s->skin, vec(1, .88f, .86f));
+        paint.shine = .05f;
+        paint.gloss = 14;
+        paint.scatter = 1;
+    } else {
+        paint = skin_paint(s, c->point[i]);
+    }
+    Vec normal = unit(c->normal[i]), half = unit(add(a->key, view));
+    float open = c->occlusion[i], wrap = .18f;
+    if (paint.eye > 0) {
+        normal = unit(blend(normal, paint.eye_normal, .85f * paint.eye));
+        open = mixf(open, maxf(open, .6f), paint.eye);
+        reach = mixf(reach, maxf(reach, .35f), paint.eye);
+    }
+    float key = maxf((dot(normal, a->key) + wrap) / (1 + wrap), 0) * reach;
+    float fill = maxf(.8f * dot(normal, a->fill) + .2f, 0) * open;
+    Vec e = scale(a->key_light, key * (.4f + .6f * sqrtf(open)));
+    e = along(e, a->ambient, open * (.74f + .26f * normal.y));
+    e = along(e, a->fill_light, fill);
+    c->albedo[i] = paint.albedo;
+    c->light[i] = e;
+    float nv = clampf(dot(normal, view), 0, 1), graze = sqr(sqr(1 - nv)) * (1 - nv), nh = maxf(dot(normal, half), 0);
+    float lit = dot(normal, a->key) > 0 ? reach : 0;
+    float lobe = nh > .65f && lit > 0 ? power(nh, paint.gloss) : 0;   /* below, less than a hundredth */
+    float shine = paint.shine * (.6f + 2.5f * graze) * lit * (.7f * lobe + .8f * lobe * lobe * lobe);
+    Vec glint = scale(a->key_light, shine);
+    glint = along(glint, vec(1, 1, 1), .05f * graze * open * (a->ambient.y + a->fill_light.y));
+    if (paint.eye > 0) {   /* both lights in the cornea */
+        Vec other = unit(add(a->fill, view));
+        float g = .9f * power(nh, 170) * maxf(reach, .25f);
+        g += 1.2f * a->fill_light.y * power(maxf(dot(normal, other), 0), 120);
+        glint = along(glint, a->key_light, g * paint.eye);
+    }
+    c->shine[i] = glint;
+    c->one[i] = paint.scatter;
+}
+
+/* Kajiya and Kay, "Rendering fur with three dimensional textures", SIGGRAPH 1989: light on a cylinder depends on the
+ * angle to its tangent; here with a share of the surface's own shading. */
+static void light_hair(Canvas *c, const Sitter *s, const Lamps *a, int i, float reach, Vec view)
+{
+    Vec tangent = unit(c->point[i]), normal = unit(c->normal[i]), half = unit(add(a->key, view));
+    float tl = dot(tangent, a->key), th = dot(tangent, half), nl = dot(normal, a->key), open = c->occlusion[i];
+    float round = clampf(.65f * nl + .35f, 0, 1), diffuse = root(1 - tl * tl) * round * (.25f + .75f * reach);
+    float fill = maxf(.7f * dot(normal, a->fill) + .3f, 0);
+    float edge = root(1 - th * th), k2 = sqr(edge), k8 = sqr(sqr(k2)), k16 = sqr(k8);
+    Vec e = scale(a->key_light, diffuse * (.35f + .65f * open));
+    e = along(e, a->ambient, open * open * (.62f + .32f * normal.y));
+    e = along(e, a->fill_light, fill * open * .8f);
+    Vec colour = scale(s->hair, c->tone[i]);
+    c->albedo[i] = colour;
+    c->light[i] = e;
+    float g = reach * round * open * clampf(c->tone[i], 0, 1.3f), white = .10f * k16 * k16 * k16, tinted = .85f * k16;
+    c->shine[i] = times(scale(a->key_light, g), along(vec(white, white, white), colour, tinted));
+    c->one[i] = 0;
+}
+
+static void light_frame(Canvas *c, const Sitter *s, const Lamps *a, int i, float reach)
+{
+    static const float tints[4][3] = {{.02f, .02f, .022f}, {.10f, .045f, .02f}, {.33f, .32f, .30f}, {.25f, .04f, .05f}};
+    float t = s->look->glasses_tint;
+    const float *tint = tints[t < .5f ? 0 : t < .7f ? 1 : t < .9f ? 2 : 3];
+    Vec normal = c->normal[i];
+    float key = maxf(dot(normal, a->key), 0) * reach;
+    c->albedo[i] = vec(tint[0], tint[1], tint[2]);
+    c->light[i] = along(scale(a->key_light, key), a->ambient, 1);
+    float glint = .35f * power(maxf(dot(normal, unit(add(a->key, vec(0, 0, 1)))), 0), 20);
+    c->shine[i] = scale(a->key_light, glint * reach);
+    c->one[i] = 0;
+}
+
+/* The wall behind: one colour, a gradient, faint clouds. */
+typedef struct Wall {
+    Vec colour;
+    float slope_x, slope_y, far;
+} Wall;
+
+static Wall wall_of(const Sitter *s)
+{
+    const PortraitLook *l = s->look;
+    const PortraitCamera *k = s->camera;
+    float value = mixf(k->back_low, k->back_high, l->back_light), vivid = k->vivid * sqr(l->back_vivid);
+    Wall w;
+    w.colour = scale(blend(vec(1, 1, 1), hue_colour(l->back_hue), vivid), value * value);
+    w.slope_x = cosine(2 * PI * l->back_angle);
+    w.slope_y = sine(2 * PI * l->back_angle);
+    w.far = l->back_shade;
+    return w;
+}
+
+static void light_background(Canvas *c, const Sitter *s, const Wall *w, int i, int px, int py)
+{
+    float u = (float)px / s->pixels - .5f, v = (float)py / s->pixels - .5f;
+    float t = clampf(.5f + u * w->slope_x + v * w->slope_y, 0, 1);
+    float cloud = .02f * noise(5 * u + s->offset, 5 * v) + .012f * noise(13 * u, 13 * v + s->offset);
+    c->albedo[i] = scale(w->colour, mixf(1, w->far, t) * (1 - .5f * (u * u + v * v) + cloud));
+    c->light[i] = vec(1, 1, 1);
+    c->shine[i] = vec(0, 0, 0);
+    c->one[i] = 0;
+}
+
+/* Light that enters skin comes out beside: red farthest, blue hardly.  Blurs the light, not the colour, and only
+ * among skin. */
+static void scatter(Canvas *c, const Sitter *s)
+{
+    int n = c->side * c->side, wide = (int)(.28f * s->density + .5f), narrow = (int)(.11f * s->density + .5f);
+    float *mask = c->one, *lit = c->two, *mean = c->three, *cover = &c->colour[0].x, *work = cover + n;
+    for (int channel = 0; channel < 2; channel++) {
+        int radius = channel ? narrow : wide;
+        if (radius < 1)
+            continue;
+        for (int i = 0; i < n; i++)
+            lit[i] = mask[i] * (channel ? c->light[i].y : c->light[i].x);
+        box_blur(lit, mean, work, c->side, radius);
+        box_blur(mask, cover, work, c->side, radius);
+        for (int i = 0; i < n; i++)
+            if (mask[i] > .5f) {
+                float v = mean[i] / (cover[i] + 1e-3f);
+                if (channel) {
+                    c->light[i].y = mixf(c->light[i].y, v, .7f);
+                    c->light[i].z = mixf(c->light[i].z, v, .35f);
+                } else {
+                    c->light[i].x = mixf(c->light[i].x, v, .7f);
+                }
+            }
+    }
+}
+
+void light_all(Canvas *c, const Sitter *s)
+{
+    Lamps a = lamps_of(s, c);
+    Wall wall = wall_of(s);
+    int n = c->side * c->side;
+    find_occlusion(c, s);
+    for (int py = 0, i = 0; py < c->side; py++)
+        for (int px = 0; px < c->side; px++, i++) {
+            if (c->matter[i] == EMPTY) {
+                light_background(c, s, &wall, i, px, py);
+                continue;
+            }
+            float k = c->depth[i] / s->focal;
+            Vec p = vec(((float)px - s->centre_x) * k, (s->centre_y - (float)py) * k, s->distance - c->depth[i]);
+            Vec view = unit(sub(vec(0, 0, s->distance), p)), normal = unit(c->normal[i]);
+            float reach = key_reach(c, &a, along(p, normal, c->matter[i] == HAIR ? .1f : .25f), px, py);
+            if (c->matter[i] == HAIR)
+                light_hair(c, s, &a, i, reach, view);
+            else if (c->matter[i] == FRAME)
+                light_frame(c, s, &a, i, reach);
+            else
+                light_skin(c, s, &a, i, reach, view);
+        }
+    scatter(c, s);
+    for (int i = 0; i < n; i++)
+        c->colour[i] = add(times(c->albedo[i], c->light[i]), c->shine[i]);
+}

@@ -1,0 +1,144 @@
+/* portraits_people.c - random numbers to people and looks; the tables of names and cameras. */
+#include <stddef.h>
+#include <stdio.h>
+
+#include "data/portraits_parts.h"
+#include "engine/random.h"
+
+const PortraitField portrait_person_fields[] = {
+#define X(name, mean, sd, low, high, s, a, e, w, meaning) \
+    {#name, (int)offsetof(PortraitPerson, name), mean, sd, low, high, meaning},
+    PORTRAIT_PERSON(X)
+#undef X
+};
+const int portrait_person_field_count = sizeof portrait_person_fields / sizeof *portrait_person_fields;
+
+const PortraitField portrait_look_fields[] = {
+#define X(name, mean, sd, low, high, meaning) {#name, (int)offsetof(PortraitLook, name), mean, sd, low, high, meaning},
+    PORTRAIT_LOOK(X)
+#undef X
+};
+const int portrait_look_field_count = sizeof portrait_look_fields / sizeof *portrait_look_fields;
+
+const PortraitCamera portrait_cameras[PORTRAIT_CAMERAS] = {
+    {.name = "studio", .frame = 28.5f, .frame_sd = .03f, .shift_sd = .35f, .centre_y = .2f, .pose = 1,
+     .side = .50f, .height_low = .10f, .height_high = .80f, .key_low = .60f, .key_high = 1.10f, .ambient = .42f,
+     .back_low = .12f, .back_high = .75f, .vivid = .45f, .exposure = 0, .blur = 2.4f, .blur_sd = 1.4f,
+     .noise_low = .003f, .noise_high = .014f, .contrast = .30f, .warm = 0},
+    {.name = "london", .frame = 29.5f, .frame_sd = .02f, .shift_sd = .3f, .centre_y = .3f, .pose = .55f,
+     .side = .22f, .height_low = .20f, .height_high = .45f, .key_low = .65f, .key_high = .85f, .ambient = .55f,
+     .back_low = .45f, .back_high = .75f, .vivid = .08f, .exposure = .10f, .blur = 1.6f, .blur_sd = .6f,
+     .noise_low = .002f, .noise_high = .006f, .contrast = .35f, .warm = .01f},
+    {.name = "multipie", .frame = 27.5f, .frame_sd = .03f, .shift_sd = .45f, .centre_y = -.1f, .pose = .8f,
+     .side = .55f, .height_low = .15f, .height_high = .60f, .key_low = .70f, .key_high = 1.15f, .ambient = .34f,
+     .back_low = .20f, .back_high = .45f, .vivid = .25f, .exposure = -.10f, .blur = 2.8f, .blur_sd = 1,
+     .noise_low = .004f, .noise_high = .012f, .contrast = .22f, .warm = -.03f},
+    {.name = "frav2d", .frame = 28.5f, .frame_sd = .045f, .shift_sd = .6f, .centre_y = .2f, .pose = .9f,
+     .side = .38f, .height_low = .25f, .height_high = .90f, .key_low = .60f, .key_high = .95f, .ambient = .40f,
+     .back_low = .35f, .back_high = .85f, .vivid = .30f, .exposure = .05f, .blur = 3.8f, .blur_sd = 1.4f,
+     .noise_low = .006f, .noise_high = .020f, .contrast = .40f, .warm = .05f},
+    {.name = "mixed", .frame = 28.5f, .frame_sd = .05f, .shift_sd = .6f, .centre_y = .2f, .pose = 1.25f,
+     .side = .60f, .height_low = .0f, .height_high = 1, .key_low = .50f, .key_high = 1.20f, .ambient = .42f,
+     .back_low = .05f, .back_high = .9f, .vivid = .7f, .exposure = 0, .blur = 3, .blur_sd = 2,
+     .noise_low = .003f, .noise_high = .022f, .contrast = .30f, .warm = 0},
+};
+
+const char *portrait_hair_name(PortraitHair hair)
+{
+    static const char *const names[] = {"shaved", "short", "parted", "swept", "fringe", "curls", "bob", "long"};
+    return (unsigned)hair < PORTRAIT_HAIR_STYLES ? names[hair] : "?";
+}
+
+const char *portrait_beard_name(PortraitBeard beard)
+{
+    static const char *const names[] = {"none", "short", "full", "goatee", "moustache"};
+    return (unsigned)beard < PORTRAIT_BEARD_STYLES ? names[beard] : "?";
+}
+
+static Random open_stream(uint64_t world, const char *what, const char *population, uint64_t step)
+{
+    char name[256];
+    snprintf(name, sizeof name, "portrait %s %s", what, population);
+    return random_stream(world, name, step);
+}
+
+/* A value of its own beside the four traits that it shares with others. */
+static float draw_trait(Random *r, const PortraitPerson *p, float mean, float sd, float low, float high, float sex,
+                        float age, float east, float south)
+{
+    float years = (p->age - 38) / 16, rest = 1 - (sex * sex + age * age + east * east + south * south);
+    float own = 1.15f * clampf(random_normal(r), -2.6f, 2.6f) * sqrtf(maxf(rest, 0.15f));
+    return clampf(mean + sd * (sex * p->sex + age * years + east * p->east + south * p->south + own), low, high);
+}
+
+/* Picks from shares that sum to 1. */
+static int draw_share(Random *r, const float *share, int n)
+{
+    float u = random_uniform(r);
+    int i = 0;
+    while (i < n - 1 && u >= share[i])
+        u -= share[i++];
+    return i;
+}
+
+static void draw_styles(Random *r, PortraitPerson *p)
+{
+    /* shaved, short, parted, swept, fringe, curls, bob, long */
+    static const float man_hair[] = {.12f, .38f, .20f, .14f, .10f, .01f, .02f, .03f};
+    static const float woman_hair[] = {.01f, .10f, .05f, .10f, .07f, .02f, .25f, .40f};
+    static const float curly_hair[] = {.12f, .18f, .02f, .13f, 0, .43f, .05f, .07f};
+    static const float beards[] = {.56f, .17f, .11f, .09f, .07f};
+    p->hair = (PortraitHair)draw_share(r, p->hair_curl > .62f ? curly_hair : p->sex > 0 ? man_hair : woman_hair,
+                                       PORTRAIT_HAIR_STYLES);
+    PortraitBeard beard = (PortraitBeard)draw_share(r, beards, PORTRAIT_BEARD_STYLES);
+    p->beard = p->sex > 0.2f ? beard : PORTRAIT_NO_BEARD;
+    if (p->hair_recess > 1.35f && p->sex > 0)
+        p->hair = PORTRAIT_SHAVED;
+}
+
+void portrait_person(uint64_t world, const char *population, int index, PortraitPerson *out)
+{
+    Random r = open_stream(world, "person", population, (uint64_t)index);
+    PortraitPerson p;
+    memset(&p, 0, sizeof p);
+    float side = random_uniform(&r) < 0.5f ? -1.0f : 1.0f;
+    p.sex = side + 0.28f * random_normal(&r);
+    float u = random_uniform(&r);
+    p.age = 18 + 57 * u * sqrtf(u);
+    float descent = random_uniform(&r);
+    p.east = (descent < 0.25f ? 1.8f : -0.5f) + 0.4f * random_normal(&r);
+    p.south = (descent > 0.75f ? 1.8f : -0.5f) + 0.4f * random_normal(&r);
+#define X(name, mean, sd, low, high, s, a, e, w, meaning) \
+    p.name = draw_trait(&r, &p, mean, sd, low, high, s, a, e, w);
+    PORTRAIT_PERSON(X)
+#undef X
+    /* Dark skin has dark hair and eyes far more often than the traits alone say. */
+    p.hair_dark = clampf(p.hair_dark + 0.35f * p.melanin, .03f, 1.2f);
+    p.iris_dark = clampf(0.75f * p.iris_dark + 0.45f * (p.hair_dark - 0.5f) + 0.4f * p.melanin, 0, 1);
+    draw_styles(&r, &p);
+    p.grain = random_next(&r);
+    for (int i = 0; i < 3 * PORTRAIT_WARP_ROWS * PORTRAIT_WARP_COLUMNS; i++)
+        (&p.warp[0][0][0])[i] = clampf(random_normal(&r), -2.6f, 2.6f);
+    for (int i = 0; i < 3 * PORTRAIT_SKEW_ROWS * PORTRAIT_SKEW_COLUMNS; i++)
+        (&p.skew[0][0][0])[i] = clampf(random_normal(&r), -2.6f, 2.6f);
+    *out = p;
+}
+
+void portrait_look(uint64_t world, const char *population, int person, int image, PortraitLook *out)
+{
+    Random r = open_stream(world, "look", population, (uint64_t)person << 32 | (uint32_t)image);
+    PortraitLook l;
+    memset(&l, 0, sizeof l);
+    for (int i = 0; i < portrait_look_field_count; i++) {
+        const PortraitField *f = &portrait_look_fields[i];
+        float value = f->sd > 0 ? f->mean + f->sd * random_normal(&r) : mixf(f->low, f->high, random_uniform(&r));
+        *(float *)((char *)&l + f->offset) = clampf(value, f->low, f->high);
+    }
+    /* Broad smiles mostly show teeth; closed eyes do happen. */
+    if (random_uniform(&r) < 0.6f && l.smile > 0.5f)
+        l.mouth_open = maxf(l.mouth_open, 0.15f + 0.25f * random_uniform(&r));
+    if (random_uniform(&r) < 0.02f)
+        l.lid_close = 1;
+    l.grain = random_next(&r);
+    *out = l;
+}

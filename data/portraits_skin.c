@@ -1,0 +1,236 @@
+/* portraits_skin.c - the colour of the face at a point (x, y) of its own coordinates: skin with its blood, shadows
+ * and spots, then beard, scalp, brows, lips, nostrils, eyes and cloth over it. */
+#include "data/portraits_parts.h"
+
+/* Linear colour of a hue in turns, saturation 1. */
+Vec hue_colour(float turns)
+{
+    return vec(.5f + .5f * cosine(2 * PI * turns), .5f + .5f * cosine(2 * PI * (turns - 1 / 3.0f)),
+               .5f + .5f * cosine(2 * PI * (turns - 2 / 3.0f)));
+}
+
+/* Skin before anything grows on it. */
+static void paint_skin(const Sitter *s, float x, float y, Paint *out)
+{
+    const PortraitPerson *p = s->person;
+    float ax = absf(x), o = s->offset, red = 0, dark = 0, ex = ax - p->eye_spacing;
+    float coarse = .5f * noise(.55f * x + o, .55f * y) + .3f * noise(1.2f * x + o, 1.2f * y + 7);
+    red += .55f * p->blush * hill2((ax - 3.9f) / 3.4f, (y + 2.9f) / 3.2f);
+    red += .45f * (.5f + .6f * p->mottle) * hill2(x / 2.8f, (y - s->tip_y) / 2.4f);
+    red += .25f * hill2(x / 3.4f, (y - s->chin_y - 1) / 2.6f) - .22f * hill2(x / 10, (y - 5) / 4.6f);
+    red += .6f * p->mottle * coarse + .3f * hill2(ex / 4, y / 1.8f);
+    dark += .09f * p->mottle * noise(1.9f * x + o, 1.9f * y + 9);
+    dark += (.08f + .20f * p->eye_bags) * hill2((ax - 2.7f) / 2.5f, (y + 1.1f) / 1.1f);
+    dark += .12f * hill2(ex / 3.3f, (y - .3f) / 1.4f) + .06f * hill2((ax - 1.7f) / 1.2f, (y - .2f) / 1.6f);
+    if (p->freckles > .02f)
+        dark += .55f * p->freckles * hill2(x / 9.5f, (y + 2.2f) / 5.4f) *
+                ramp(.28f, .62f, noise(3.1f * x + o, 3.1f * y) + .5f * noise(6.3f * x, 6.3f * y + o));
+    if (p->age > 52)
+        dark += .18f * ramp(.40f, .7f, noise(1.1f * x + 3 * o, 1.1f * y)) * (p->age - 52) / 22;
+    /* a few moles, the same on every picture */
+    Grain g = {mix_bits(p->grain ^ 0x70u)};
+    for (int k = 0; k < 4; k++) {
+        float mx = 5.6f * grain_even(&g), my = -2.5f + 6.5f * grain_even(&g), size = .16f + .22f * grain_unit(&g);
+        if (grain_unit(&g) < .45f)
+            dark += .65f * hill2((x - mx) / size, (y - my) / size);
+    }
+    float d = clampf(1 - dark, .15f, 1.2f);
+    Vec tint = vec((1 - .04f * red) * root(d) * root(root(d)), (1 - .24f * red) * d, (1 - .20f * red) * d);
+    out->albedo = times(s->skin, tint);
+    out->shine = .055f * (.35f + p->oil) * (1 + .30f * noise(4.3f * x + o, 4.3f * y) + .25f * noise(9 * x, 9 * y + o));
+    out->shine *= 1 + .8f * hill2(x / 5, (y - 5) / 4.6f) + hill2(x / 2, (y - s->tip_y - .3f) / 2.8f)
+                + .5f * hill2((ax - 4.3f) / 2.8f, (y + 1.8f) / 2.1f);
+    out->gloss = 16;
+    out->scatter = 1;
+}
+
+static void cover(Paint *out, Vec colour, float alpha)
+{
+    out->albedo = blend(out->albedo, colour, alpha);
+    out->shine *= 1 - .8f * alpha;
+}
+
+static void paint_beard(const Sitter *s, float x, float y, Paint *out)
+{
+    float beard, stubble;
+    sitter_beard(s, x, y, &beard, &stubble);
+    if (stubble <= 0)
+        return;
+    const PortraitPerson *p = s->person;
+    float grain = .6f * noise(11 * x, 6 * y + s->offset) + .5f * noise(23 * x, 13 * y);
+    float shadow = .34f * stubble * s->look->stubble * clampf(.25f + .6f * p->hair_dark, 0, .9f) * (1 + .4f * grain);
+    cover(out, scale(s->skin, .22f), clampf(shadow, 0, .6f));
+    cover(out, scale(s->hair, .9f * (1 + .45f * grain)), clampf(beard * (1.05f + .45f * grain), 0, .92f));
+}
+
+static void paint_scalp(const Sitter *s, float x, float y, float over, Paint *out)
+{
+    const PortraitPerson *p = s->person;
+    if (over < -1.4f)
+        return;
+    float grain = noise(9 * x + s->offset, 2.2f * y) + .6f * noise(19 * x, 4 * y + s->offset);
+    int shaved = p->hair == PORTRAIT_SHAVED;
+    float alpha = ramp(shaved ? -.7f : -.5f, shaved ? .8f : .7f, over + .35f * grain);
+    cover(out, scale(s->hair, .75f), alpha * (shaved ? .30f + .35f * clampf(p->hair_dark, 0, 1) : .93f));
+}
+
+static void paint_brow(const Sitter *s, float x, float y, Paint *out)
+{
+    const PortraitPerson *p = s->person;
+    float t = (absf(x) - p->brow_inner) / p->brow_length;
+    if (t < -.1f || t > 1.1f || y < 0 || y > 5.5f)
+        return;
+    float middle = p->brow_y - .25f + p->brow_arch * (1 - sqr((t - .62f) / .62f)) - .5f * maxf(t - .62f, 0);
+    middle += p->brow_slope * p->brow_length * (t - .5f);
+    float thick = maxf(p->brow_thick * (.62f + .5f * ramp(-.05f, .2f, t) - .8f * ramp(.35f, 1.05f, t)), .08f);
+    float dy = y - middle;
+    /* hairs lean outwards and up at the inner end, along the brow at the outer */
+    float lean = 9 - 7 * t, grain = .5f * noise(26 * t - lean * dy, 3 * dy + s->offset)
+               + .4f * noise(55 * t - 1.7f * lean * dy, 2 * y + s->offset);
+    float alpha = ramp(-.15f, .75f, 1 - absf(dy) / (.72f * thick) + .5f * grain);
+    alpha *= ramp(-.06f, .07f, t + .04f * grain) * ramp(1.06f, .92f, t) * p->brow_dense * (.85f + .3f * grain);
+    Vec colour = blend(scale(s->hair, .75f), vec(.02f, .014f, .01f), p->hair_grey > .6f ? .4f : .5f);
+    cover(out, colour, clampf(alpha, 0, .95f));
+}
+
+/* Lips, and between open ones the teeth and the dark of the mouth. */
+static void paint_mouth(const Sitter *s, float x, float y, Paint *out)
+{
+    const PortraitPerson *p = s->person;
+    Lips q = sitter_lips(s, x);
+    if (q.m > 1.2f || y > q.top + .5f || y < q.bottom - .5f)
+        return;
+    float red = ramp(-.08f, .10f, minf(q.top - y, y - q.bottom)) * ramp(1.05f, .93f, q.m);
+    Vec lip = times(s->skin, vec(.80f, .55f, .60f));
+    lip = blend(lip, vec(.46f, .10f, .11f), .42f * p->lip_colour * (1 - .5f * p->melanin));
+    lip = scale(lip, (y > q.middle ? .87f : 1) * (1 + .14f * noise(7 * x + s->offset, 1.5f * y)));
+    out->albedo = blend(out->albedo, lip, .88f * red);
+    out->shine = mixf(out->shine, .07f, red);
+    out->gloss = mixf(out->gloss, 24, red);
+    float line = hill((y - q.middle) / .19f) * ramp(1.10f, .95f, q.m), inside = 0;
+    if (s->look->mouth_open > .02f && q.m < .97f) {
+        float f = (y - q.middle) / LIP_BAND, gap = s->look->mouth_open * root(1 - q.m * q.m);
+        inside = ramp(0, .10f, gap) * ramp(1, .8f, absf(f));
+        float teeth = ramp(-.45f, -.15f, f) * ramp(.88f, .6f, q.m), tooth = x / .78f;
+        teeth *= 1 - .20f * ramp(.38f, .5f, absf(tooth - (float)floor_int(tooth + .5f)));
+        teeth *= s->look->smile < .1f ? .35f : 1;
+        Vec dark = vec(.07f, .018f, .016f), white = vec(.50f, .45f, .38f);
+        Vec colour = scale(blend(dark, white, .85f * teeth), .5f + .5f * ramp(1, .5f, q.m));
+        cover(out, colour, inside);
+    }
+    out->albedo = scale(out->albedo, 1 - .70f * line * (1 - inside));
+    out->albedo = scale(out->albedo, 1 - .35f * hill2((absf(x) - 1.02f * p->mouth_width) / .5f, (y - q.middle) / .4f));
+}
+
+static void paint_nostrils(const Sitter *s, float x, float y, Paint *out)
+{
+    const PortraitPerson *p = s->person;
+    float ax = absf(x);
+    float hole = hill2((ax - .40f * p->nose_width) / (1.8f * p->nostril), (y - s->base_y - .06f) / .33f);
+    float groove = hill2((ax - p->nose_width - .10f) / .38f, (y - s->base_y - .4f) / .95f);
+    out->albedo = scale(out->albedo, (1 - .84f * hole) * (1 - .20f * groove));
+    out->shine *= 1 - hole;
+}
+
+static Vec iris_colour(const PortraitPerson *p)
+{
+    Vec light = blend(vec(.16f, .25f, .36f), vec(.17f, .24f, .11f), clampf(p->iris_green, 0, 1));
+    Vec brown = vec(.17f, .09f, .035f), dark = vec(.05f, .024f, .012f);
+    float d = clampf(p->iris_dark, 0, 1);
+    return d < .5f ? blend(light, brown, 4 * d * d) : blend(brown, dark, ramp(.5f, .9f, d));
+}
+
+/* The eyeball in the opening of the lids: white, iris, pupil, and the shadow of the upper lid. */
+static Vec eyeball(const Sitter *s, float x, float y, const Lids *q, Vec *normal)
+{
+    const PortraitPerson *p = s->person;
+    const PortraitLook *l = s->look;
+    float side = x < 0 ? -1.0f : 1.0f, dy = clampf(y / EYEBALL, -1, 1);
+    float dx = clampf((x - side * p->eye_spacing) / EYEBALL, -1, 1);
+    Vec d = vec(dx, dy, root(1 - dx * dx - dy * dy));
+    /* they look at the camera, whatever the head does, and a little beside it */
+    Vec camera = turn_back(&s->turn, vec(0, 0, 1));
+    Vec gaze = unit(vec(clampf(camera.x, -.45f, .45f) + l->gaze_x - .03f * side,
+                        clampf(camera.y, -.25f, .25f) + l->gaze_y - .02f, 1));
+    float r = root(2 - 2 * dot(d, gaze)) * EYEBALL, iris = .60f, au = absf(q->u);
+    float edge = ramp(.45f, 1, au);
+    Vec c = scale(vec(.42f, .37f, .345f), 1 - .22f * p->melanin);
+    c = times(c, vec(1 - .28f * edge, 1 - .34f * edge, 1 - .36f * edge));
+    if (r < iris + .08f) {
+        float ring = ramp(.70f * iris, iris, r), below = ramp(.2f, -.5f, (d.y - gaze.y) * EYEBALL / iris);
+        float ray = noise(6 * angle_of(d.y - gaze.y, d.x - gaze.x) + s->offset, 3 * r);
+        Vec ic = scale(iris_colour(p), (1 - .6f * ring) * (1 + .25f * ray) * (1 + .5f * below));
+        ic = blend(ic, vec(.006f, .006f, .006f), ramp(.26f, .19f, r));
+        c = blend(c, ic, ramp(iris + .05f, iris - .04f, r));
+    }
+    *normal = turn(&s->turn, r < .75f ? unit(along(d, sub(d, gaze), .5f)) : d);   /* the cornea stands out */
+    return scale(c, (.36f + .64f * ramp(0, .38f, q->top - q->v)) * (.75f + .25f * ramp(0, .2f, q->v - q->bottom)));
+}
+
+static void paint_eye(const Sitter *s, float x, float y, Paint *out)
+{
+    const PortraitPerson *p = s->person;
+    Lids q = sitter_lids(s, x, y);
+    float au = absf(q.u);
+    if (au > 1.3f || absf(q.v) > 1.7f)
+        return;
+    float fade = ramp(1.2f, .85f, au);
+    out->albedo = scale(out->albedo, 1 - .26f * fade * hill((q.v - q.crease) / .20f));
+    float open = au < 1 ? ramp(-.035f, .045f, minf(q.top - q.v, q.v - q.bottom)) : 0;
+    open *= ramp(.95f, .75f, s->look->lid_close);
+    if (open > 0) {
+        out->albedo = blend(out->albedo, eyeball(s, x, y, &q, &out->eye_normal), open);
+        out->shine *= 1 - open;
+        out->eye = open;
+        out->scatter = 1 - open;
+    }
+    float lash = hill((q.v - q.top - .03f) / (p->sex < 0 ? .27f : .23f)) * ramp(1.13f, .9f, au);
+    lash *= (.74f - .08f * clampf(p->sex, -1.5f, 1.5f)) * (.75f + .35f * ramp(-1, 1, q.u));
+    out->albedo = scale(out->albedo, 1 - clampf(lash, 0, .92f));
+    out->scatter *= 1 - clampf(2 * lash, 0, 1);
+    out->albedo = scale(out->albedo, 1 - .32f * hill((q.v - q.bottom + .02f) / .13f) * ramp(1.05f, .8f, au));
+    out->albedo = scale(out->albedo, 1 - .35f * hill2((q.u + 1.02f) / .25f, q.v / .25f));
+}
+
+/* Cloth below a neckline that varies from wide to a collar; returns 1 where it covers. */
+static int paint_cloth(const Sitter *s, float x, float y, Paint *out)
+{
+    const PortraitLook *l = s->look;
+    float ax = absf(x), line = s->chin_y + 11 - 15.2f, cut = l->cloth_cut;
+    if (cut < .4f)
+        line -= .9f + .12f * maxf(4 - ax, 0);
+    else if (cut < .7f)
+        line += .3f - 1.15f * maxf(4.2f - ax, 0);
+    else
+        line += .9f - 1.5f * maxf(1.8f - ax, 0);
+    if (y > line)
+        return 0;
+    Vec c = scale(blend(vec(1, 1, 1), hue_colour(l->cloth_hue), l->cloth_vivid), .02f + .6f * sqr(l->cloth_light));
+    float fold = .6f * noise(.5f * x + s->offset, .3f * y) + .3f * noise(1.1f * x, .7f * y + s->offset);
+    float rim = clampf((line - y) / .4f, 0, 1);
+    out->albedo = scale(c, (1 + .16f * fold) * (.5f + .5f * rim));
+    out->shine = .01f;
+    out->gloss = 8;
+    out->scatter = 0;
+    return 1;
+}
+
+Paint skin_paint(const Sitter *s, Vec face)
+{
+    Paint out;
+    memset(&out, 0, sizeof out);
+    float x = face.x, y = face.y, ax = absf(x);
+    if (y < -12 && paint_cloth(s, x, y, &out))
+        return out;
+    paint_skin(s, x, y, &out);
+    paint_beard(s, x, y, &out);
+    paint_scalp(s, x, y, face.z, &out);
+    paint_brow(s, x, y, &out);
+    if (ax < 4.5f && y < s->base_y && y > s->chin_y)
+        paint_mouth(s, x, y, &out);
+    if (ax < 3.5f && absf(y - s->base_y) < 1.6f)
+        paint_nostrils(s, x, y, &out);
+    if (absf(y) < 2.2f && ax > 1)
+        paint_eye(s, x, y, &out);
+    return out;
+}

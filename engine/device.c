@@ -1,0 +1,130 @@
+/* device.c - opening devices, and the memory of those that live on the host. */
+#include "engine/device.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEVICES_MAX = 16 };
+static struct {
+    char *name;
+    Device *device;
+    int users;
+} opened[DEVICES_MAX];
+
+Device *device_open(const char *name)
+{
+    size_t stem = strcspn(name, ":");
+    for (int i = 0; i < DEVICES_MAX; i++)
+        if (opened[i].device && !strcmp(opened[i].name, name)) {
+            opened[i].users++;
+            return opened[i].device;
+        }
+    const BackendEntry *b = backend_table;
+    while (b->name && (strlen(b->name) != stem || strncmp(b->name, name, stem)))
+        b++;
+    if (!b->name) {
+        char known[200] = "";
+        for (b = backend_table; b->name; b++)
+            snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", *known ? ", " : "", b->name);
+        fail("device %s: this build knows only %s", name, known);
+        return NULL;
+    }
+    Device *d = b->backend->open(name[stem] ? name + stem + 1 : NULL);
+    if (!d)
+        return NULL;
+    for (int i = 0; i < DEVICES_MAX; i++)
+        if (!opened[i].device) {
+            opened[i].name = must_strdup(name);
+            opened[i].device = d;
+            opened[i].users = 1;
+            return d;
+        }
+    d->close(d);
+    fail("device %s: more than %d devices are open", name, DEVICES_MAX);
+    return NULL;
+}
+
+void device_close(Device *d)
+{
+    for (int i = 0; i < DEVICES_MAX; i++)
+        if (opened[i].device == d && --opened[i].users == 0) {
+            if (d->arena)
+                d->free(d, d->arena);
+            free(opened[i].name);
+            opened[i].device = NULL;
+            d->close(d);
+        }
+}
+
+const KernelDef *kernel_find(const char *op, const Device *device, bool *own)
+{
+    const KernelDef *fallback = NULL;
+    if (own)
+        *own = true;
+    for (const KernelEntry *e = kernel_table; e->op; e++)
+        if (!strcmp(e->op, op)) {
+            if (!strcmp(e->backend, device->backend))
+                return e->kernel;
+            if (device->fallback && !strcmp(e->backend, device->fallback))
+                fallback = e->kernel;
+        }
+    if (own)
+        *own = false;
+    return fallback;
+}
+
+static void *host_alloc(Device *d, size_t bytes)
+{
+    void *p = NULL;
+    if (posix_memalign(&p, d->alignment, bytes ? bytes : 1))
+        fail("no memory for %.1f MiB: use a smaller batch, image size or preset", (double)bytes / 1048576);
+    return p;
+}
+
+static void host_free(Device *d, void *p)
+{
+    (void)d;
+    free(p);
+}
+
+static int host_move(Device *d, void *to, const void *from, size_t bytes)
+{
+    (void)d;
+    memmove(to, from, bytes);
+    return 0;
+}
+
+static void host_copy(Device *d, void *to, const void *from, size_t bytes)
+{
+    (void)d;
+    memmove(to, from, bytes);
+}
+
+static void host_fill(Device *d, void *to, int byte, size_t bytes)
+{
+    (void)d;
+    memset(to, byte, bytes);
+}
+
+static int host_sync(Device *d, const char *what)
+{
+    (void)d;
+    (void)what;
+    return 0;
+}
+
+static void host_close(Device *d)
+{
+    free(d);
+}
+
+Device *device_host(const char *backend, const char *fallback, int real_bytes)
+{
+    Device *d = must_zalloc(sizeof *d);
+    *d = (Device){
+        .backend = backend, .fallback = fallback, .real_bytes = real_bytes, .host_memory = true, .alignment = 64,
+        .alloc = host_alloc, .free = host_free, .upload = host_move, .download = host_move, .copy = host_copy,
+        .fill = host_fill, .sync = host_sync, .close = host_close,
+    };
+    return d;
+}

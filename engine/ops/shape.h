@@ -1,0 +1,49 @@
+/* shape.h - values in other shapes and orders, joined and cut.  All but op_flatten work on any dtype. */
+#ifndef OPS_SHAPE_H
+#define OPS_SHAPE_H
+
+#include "engine/op.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ShapeAttrs {      /* reshape, broadcast_to */
+    AttrInts shape;
+} ShapeAttrs;
+
+typedef struct TransposeAttrs {
+    AttrInts permutation;
+} TransposeAttrs;
+
+typedef struct ConcatAttrs {
+    int axis;
+} ConcatAttrs;
+
+typedef struct SliceAttrs {
+    int axis, start, stop;
+} SliceAttrs;
+
+typedef struct PadSliceAttrs {
+    int axis, start, size;
+} PadSliceAttrs;
+
+/* The same elements in C order under another shape; one dimension may be -1 and is computed.  Costs nothing. */
+Val op_reshape(Val x, Shape shape);
+/* (B, ...) -> (B, rest). */
+Val op_flatten(Val x);
+/* Repeats axes of size 1, and x as a whole along new axes in front (NumPy's rule). */
+Val op_broadcast_to(Val x, Shape shape);
+/* Axis i of y is axis permutation[i] of x. */
+Val op_transpose(Val x, AttrInts permutation);
+/* Joins values that are alike but for the size of one axis (negative: from the end). */
+Val op_concat(Vals xs, int axis);
+/* Elements start .. stop - 1 along an axis; negative axis, start and stop count from the end. */
+Val op_slice(Val x, int axis, int64_t start, int64_t stop);
+/* The transpose of slicing: x at position `start` of an axis of length `size` in zeros. */
+Val op_pad_slice(Val x, int axis, int64_t start, int64_t size);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,34 @@
+/* context.h - what every stage of an experiment needs to know: options, configuration, run folder, device. */
+#ifndef GUISE_CONTEXT_H
+#define GUISE_CONTEXT_H
+
+#include "experiments/common/options.h"
+#include "experiments/common/run.h"
+#include "models/synthesis_step.h"
+#include "models/recogniser_step.h"
+
+typedef struct Context {
+    Options options;
+    const Config *config;
+    Run *run;
+    char device[32];      /* "cpu", "cuda:0", ... */
+    char about[160];      /* device, precision and threads: part of every stage that computes */
+    int quiet;
+} Context;
+
+/* Reads the command line (exits with 2 on a mistake of use) and opens the run folder.  0, or -1 with error_text(). */
+int  context_open(Context *x, const Program *program, int argc, char **argv);
+void context_close(Context *x);
+/* Prints error_text() as the program's error and returns 1, for main(). */
+int  context_failed(const Context *x);
+
+/* Networks as the configuration describes them. */
+SynthesisOpts  context_synthesis(const Context *x);
+RecogniserOpts context_identity(const Context *x);
+RecogniserOpts context_recogniser(const Context *x);
+
+/* stage_begin with the key's extra text extended by device, precision and threads. */
+Stage *context_stage(Context *x, const char *name, int version, const char *const *sections, const char *extra,
+                     const Hash *inputs, int n_inputs);
+
+#endif

@@ -1,0 +1,115 @@
+/* identity.c - see identity.h. */
+#include "experiments/common/identity.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "data/loader.h"
+#include "engine/file.h"
+#include "experiments/common/checkpoint.h"
+#include "experiments/common/curve.h"
+#include "experiments/common/progress.h"
+
+enum { EMBED_BATCH = 32 };
+
+static const char *const sections[] = {"data.size", "identity", "augmentation", "run.seed", NULL};
+
+typedef struct Training {
+    Store *store;
+    RecogniserStep *step;
+    Loader *loader;
+    Curve curve;
+    bool curve_open;
+} Training;
+
+static void training_close(Training *t)
+{
+    if (t->curve_open)
+        curve_close(&t->curve);
+    loader_free(t->loader);
+    recogniser_step_free(t->step);
+    store_free(t->store);
+}
+
+static int train(Context *x, const World *w, const Stage *stage, Training *t, const char *weights)
+{
+    static const char *const columns[] = {"loss", "rate"};
+    const Config *c = x->config;
+    uint64_t seed = (uint64_t)config_int(c, "run.seed");
+    int batch = (int)config_int(c, "identity.batch");
+    batch = batch < w->pretrain.n ? batch : w->pretrain.n;
+    char *checkpoint = stage_path(stage, "checkpoint.safetensors"), *curve = stage_path(stage, "curve.csv");
+    double at = 0;
+    t->store = store_create(x->device, seed);
+    t->step = t->store ? recogniser_step_create(t->store, context_identity(x), batch, w->pretrain.people) : NULL;
+    t->loader = t->step ? loader_create(&w->pretrain, batch, seed) : NULL;
+    int bad = !t->loader;
+    if (!bad && file_exists(checkpoint))
+        bad = checkpoint_load(checkpoint, t->store, NULL, &at, 1);
+    if (!bad) {
+        bad = curve_open(&t->curve, curve, columns, 2, (int64_t)at - 1);
+        t->curve_open = !bad;
+    }
+    long per_epoch = bad ? 1 : loader_steps_per_epoch(t->loader);
+    long total = per_epoch * (long)config_int(c, "identity.epochs");
+    float dropout = 0, first = (float)config_float(c, "identity.lr");
+    Progress progress;
+    progress_begin(&progress, "identity", "steps", total, (int64_t)at, x->quiet);
+    if (!bad)
+        loader_seek(t->loader, (long)at);
+    for (long step = (long)at; step < total && !bad; step++) {
+        const Batch *b = loader_next(t->loader);
+        float rate = first * 0.5f * (1 + cosf(3.14159265f * (float)step / (float)total)), loss;
+        bad = prog_write(t->step->p, t->step->pixels, b->pixels) || prog_write(t->step->p, t->step->labels, b->person) ||
+              prog_write(t->step->p, t->step->rate, &rate) || prog_write(t->step->p, t->step->dropout, &dropout) ||
+              plan_run(t->step->plan) || plan_read(t->step->plan, t->step->loss, &loss);
+        if (!bad && !isfinite(loss))
+            bad = fail("identity: the loss of step %ld is %g; lower identity.lr", step, (double)loss);
+        if (!bad)
+            bad = curve_row(&t->curve, step, (double[]){loss, rate});
+        double next = (double)step + 1;
+        if (!bad && (step + 1) % 500 == 0)
+            bad = checkpoint_save(checkpoint, t->store, NULL, &next, 1);
+        progress_step(&progress, step + 1, "loss %.3f", bad ? 0.0 : (double)loss);
+    }
+    if (!bad)
+        progress_end(&progress);
+    const char *metadata[] = {"guise", engine_version(), "preprocessing", "RGB, bytes / 127.5 - 1", NULL};
+    bad = bad || store_save(t->store, weights, "I.", metadata);
+    free(checkpoint);
+    free(curve);
+    return bad ? -1 : 0;
+}
+
+int identity_open(Context *x, const World *w, Identity *out)
+{
+    Training t = {0};
+    *out = (Identity){0};
+    Stage *stage = context_stage(x, "identity", 1, sections, NULL, &w->hash, 1);
+    if (!stage)
+        return -1;
+    char *weights = stage_path(stage, "identity.safetensors");
+    int bad = stage->done ? 0 : train(x, w, stage, &t, weights) || stage_done(stage);
+    training_close(&t);
+    free(weights);
+    out->weights = bad ? NULL : stage_path(stage, "identity.safetensors");
+    out->hash = stage->hash;
+    stage_leave(stage);
+    return bad ? -1 : 0;
+}
+
+void identity_free(Identity *i)
+{
+    free(i->weights);
+    i->weights = NULL;
+}
+
+int identity_vectors(Context *x, const Identity *i, const uint8_t *pixels, int n, float *vectors)
+{
+    Store *s = store_create(x->device, 1);
+    RecogniserEmbed *embed = s ? recogniser_embed_create(s, context_identity(x), EMBED_BATCH) : NULL;
+    int bad = !embed || store_load(s, i->weights, "I.") || recogniser_embed(embed, pixels, n, vectors);
+    recogniser_embed_free(embed);
+    store_free(s);
+    return bad ? -1 : 0;
+}

@@ -1,0 +1,330 @@
+/* recognition.c - see recognition.h. */
+#include "experiments/common/recognition.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/loader.h"
+#include "engine/file.h"
+#include "experiments/common/checkpoint.h"
+#include "experiments/common/curve.h"
+#include "experiments/common/progress.h"
+#include "experiments/common/scores.h"
+
+enum { EMBED_BATCH = 32 };
+
+static const char *const sections[] = {"data.size", "recognition", "augmentation", "run.seed", NULL};
+
+struct Trainer {
+    Context *x;
+    const World *w;
+    RecogniserOpts opts;
+    Store *store;              /* of the present shape */
+    RecogniserStep *step;
+    RecogniserEmbed *embed;
+    int batch, classes;
+    PairTrials validation, test;
+};
+
+/* The loop's own numbers, as a checkpoint keeps them. */
+typedef struct Loop {
+    double epoch, stale, rate, best_eer, best_epoch, finished;
+} Loop;
+enum { LOOP_NUMBERS = sizeof(Loop) / sizeof(double) };
+
+PairTrials pair_trials(const Pairs *pairs, const Faces *faces)
+{
+    PairTrials t = {0};
+    t.a = must_alloc(sizeof *t.a * (size_t)(pairs->n + 1));
+    t.b = must_alloc(sizeof *t.b * (size_t)(pairs->n + 1));
+    for (int i = 0; i < pairs->n; i++) {
+        t.a[i] = faces->person[pairs->a[i]];
+        t.b[i] = faces->person[pairs->b[i]];
+    }
+    t.trials = (Trials){.n = pairs->n, .match = pairs->match, .a = t.a, .b = t.b, .people = faces->people};
+    return t;
+}
+
+void pair_trials_free(PairTrials *t)
+{
+    free(t->a);
+    free(t->b);
+    *t = (PairTrials){0};
+}
+
+Trainer *trainer_create(Context *x, const World *w)
+{
+    Trainer *t = must_zalloc(sizeof *t);
+    t->x = x;
+    t->w = w;
+    t->opts = context_recogniser(x);
+    t->validation = pair_trials(&w->validation_pairs, &w->validation);
+    t->test = pair_trials(&w->test_pairs, &w->test);
+    return t;
+}
+
+static void forget_plans(Trainer *t)
+{
+    recogniser_step_free(t->step);
+    recogniser_embed_free(t->embed);
+    store_free(t->store);
+    t->step = NULL;
+    t->embed = NULL;
+    t->store = NULL;
+}
+
+void trainer_free(Trainer *t)
+{
+    if (!t)
+        return;
+    forget_plans(t);
+    pair_trials_free(&t->validation);
+    pair_trials_free(&t->test);
+    free(t);
+}
+
+/* Store and plans for this shape, with the beginnings of initialisation k. */
+static int prepare(Trainer *t, int batch, int classes, int k)
+{
+    uint64_t seed = (uint64_t)config_int(t->x->config, "run.seed");
+    if (!t->store || batch != t->batch || classes != t->classes) {
+        forget_plans(t);
+        t->store = store_create(t->x->device, seed);
+        t->step = t->store ? recogniser_step_create(t->store, t->opts, batch, classes) : NULL;
+        t->embed = t->step ? recogniser_embed_create(t->store, t->opts, EMBED_BATCH) : NULL;
+        if (!t->embed)
+            return -1;
+        t->batch = batch;
+        t->classes = classes;
+    }
+    return store_reset(t->store, "", seed) ||
+           store_reset(t->store, "head.|classes.|rng", seed + 1000003u * (uint64_t)(k + 1));
+}
+
+/* Cosine distances of stored pairs by the network as it stands. */
+static int distances(Trainer *t, const Faces *f, const Pairs *pairs, double *out)
+{
+    float *z = must_alloc(sizeof *z * (size_t)f->n * (size_t)t->opts.embedding);
+    int bad = recogniser_embed(t->embed, f->pixels, f->n, z);
+    if (!bad)
+        distances_of_pairs(z, t->opts.embedding, pairs->a, pairs->b, pairs->n, distance_cosine, out);
+    free(z);
+    return bad;
+}
+
+static int eer_of(const PairTrials *t, const double *scores, double *eer)
+{
+    Accuracy a;
+    if (accuracy_of(&t->trials, SCORE_DISTANCE, scores, &a))
+        return -1;
+    *eer = a.eer;
+    return 0;
+}
+
+static int epoch(Trainer *t, Loader *loader, Loop *l, double *mean_loss)
+{
+    RecogniserStep *s = t->step;
+    long steps = loader_steps_per_epoch(loader);
+    float rate = (float)l->rate, dropout = (float)config_float(t->x->config, "recognition.dropout");
+    double sum = 0;
+    loader_seek(loader, (long)l->epoch * steps);
+    if (prog_write(s->p, s->rate, &rate) || prog_write(s->p, s->dropout, &dropout))
+        return -1;
+    for (long i = 0; i < steps; i++) {
+        const Batch *b = loader_next(loader);
+        float loss;
+        if (prog_write(s->p, s->pixels, b->pixels) || prog_write(s->p, s->labels, b->person) || plan_run(s->plan) ||
+            plan_read(s->plan, s->loss, &loss))
+            return -1;
+        if (!isfinite(loss))
+            return fail("recognition: the loss of epoch %.0f is %g; lower recognition.lr_first", l->epoch, (double)loss);
+        sum += loss;
+    }
+    *mean_loss = sum / (double)steps;
+    return 0;
+}
+
+/* A better epoch is kept; after `patience` others the rate falls and training goes on from the best. */
+static int judge(Trainer *t, Loop *l, double eer, Snapshot **best)
+{
+    const Config *c = t->x->config;
+    int64_t most = config_int(c, "recognition.max_epochs");
+    l->epoch++;
+    l->stale++;
+    if (eer < l->best_eer) {
+        l->best_eer = eer;
+        l->best_epoch = l->epoch;
+        l->stale = 0;
+        snapshot_free(*best);
+        *best = snapshot_take(t->store);
+        if (!*best)
+            return -1;
+    }
+    if (l->stale >= (double)config_int(c, "recognition.patience")) {
+        l->rate /= 10;
+        l->stale = 0;
+        if (l->rate < 0.99 * config_float(c, "recognition.lr_last"))
+            l->finished = 1;
+        else if (snapshot_restore(*best, t->store) ||
+                 (config_bool(c, "recognition.fresh_adam") && store_reset(t->store, "adam.", 0)))
+            return -1;
+    }
+    if (most && l->epoch >= (double)most)
+        l->finished = 1;
+    return 0;
+}
+
+static int train(Trainer *t, const Stage *stage, const Faces *set, int k, const char *label, Recognised *out)
+{
+    static const char *const columns[] = {"loss", "validation_eer", "rate"};
+    const Config *c = t->x->config;
+    uint64_t seed = (uint64_t)config_int(c, "run.seed");
+    int batch = (int)config_int(c, "recognition.batch");
+    batch = batch < set->n ? batch : set->n;
+    char *checkpoint = stage_path(stage, "checkpoint.safetensors"), *curve_path = stage_path(stage, "curve.csv");
+    char *weights = stage_path(stage, "recogniser.safetensors");
+    Loop l = {.rate = config_float(c, "recognition.lr_first"), .best_eer = INFINITY};
+    Snapshot *best = NULL;
+    Curve curve;
+    bool open = false;
+    Loader *loader = NULL;
+    int bad = prepare(t, batch, set->people, k) || !(loader = loader_create(set, batch, seed + (uint64_t)k));
+    if (!bad && file_exists(checkpoint))
+        bad = checkpoint_load(checkpoint, t->store, &best, (double *)&l, LOOP_NUMBERS);
+    if (!bad)
+        bad = curve_open(&curve, curve_path, columns, 3, (int64_t)l.epoch);
+    open = !bad;
+    Progress progress;
+    int64_t most = config_int(c, "recognition.max_epochs");
+    progress_begin(&progress, label, "epochs", most, (int64_t)l.epoch, t->x->quiet);
+    while (!bad && !l.finished) {
+        double loss = 0, eer = 0, rate = l.rate;
+        bad = epoch(t, loader, &l, &loss) || distances(t, &t->w->validation, &t->w->validation_pairs, out->validation) ||
+              eer_of(&t->validation, out->validation, &eer) || judge(t, &l, eer, &best) ||
+              curve_row(&curve, (int64_t)l.epoch, (double[]){loss, eer, rate});
+        if (!bad && !l.finished)
+            bad = checkpoint_save(checkpoint, t->store, best, (double *)&l, LOOP_NUMBERS);
+        progress_step(&progress, (int64_t)l.epoch, "loss %.2f EER %.2f %% best %.2f %%", loss, 100 * eer,
+                      100 * l.best_eer);
+    }
+    if (!bad)
+        progress_end(&progress);
+    out->epochs = (int)l.epoch;
+    bad = bad || snapshot_restore(best, t->store) ||
+          distances(t, &t->w->validation, &t->w->validation_pairs, out->validation) ||
+          distances(t, &t->w->test, &t->w->test_pairs, out->test) ||
+          store_save(t->store, weights, "conv|bn|layer|head", (const char *[]){"guise", engine_version(), NULL});
+    if (open)
+        bad = curve_close(&curve) || bad;
+    loader_free(loader);
+    snapshot_free(best);
+    free(checkpoint);
+    free(curve_path);
+    free(weights);
+    return bad ? -1 : 0;
+}
+
+/* Scores are the stage's result: they are written exactly and read back. */
+static int scores_file(const Stage *stage, const char *file, const PairTrials *t, double *scores, bool write)
+{
+    char *path = stage_path(stage, file);
+    ScoreFile f = {0};
+    int bad = write ? scores_write(path, &t->trials, scores, NULL) : scores_read(path, &f);
+    if (!bad && !write && f.trials.n != t->trials.n)
+        bad = fail("%s: holds %d pairs and must hold %d", path, f.trials.n, t->trials.n);
+    if (!bad && !write)
+        memcpy(scores, f.scores, sizeof *scores * (size_t)f.trials.n);
+    if (!write)
+        scores_free(&f);
+    free(path);
+    return bad;
+}
+
+int recognition_open(Trainer *t, const TrainingSet *set, int images, int k, Recognised *out)
+{
+    char extra[200], label[120];
+    int n = images ? images : set->faces->n;
+    Hash inputs[] = {t->w->hash, set->hash};
+    *out = (Recognised){0};
+    snprintf(extra, sizeof extra, "set %s, %d images, initialisation %d", set->name, n, k);
+    snprintf(label, sizeof label, "%s %d, init %d", set->name, n, k + 1);
+    Stage *stage = context_stage(t->x, "recognition", 1, sections, extra, inputs, 2);
+    if (!stage)
+        return -1;
+    out->validation = must_alloc(sizeof(double) * (size_t)(t->w->validation_pairs.n + 1));
+    out->test = must_alloc(sizeof(double) * (size_t)(t->w->test_pairs.n + 1));
+    int bad = 0;
+    if (!stage->done) {
+        int *index = must_alloc(sizeof *index * (size_t)n);
+        bad = faces_subset(set->faces, n, (uint64_t)config_int(t->x->config, "run.seed"), index);
+        Faces some = bad ? (Faces){0} : faces_select(set->faces, index, n);
+        bad = bad || train(t, stage, &some, k, label, out) ||
+              scores_file(stage, "validation_scores.csv", &t->validation, out->validation, true) ||
+              scores_file(stage, "test_scores.csv", &t->test, out->test, true) || stage_done(stage);
+        faces_free(&some);
+        free(index);
+    }
+    bad = bad || scores_file(stage, "validation_scores.csv", &t->validation, out->validation, false) ||
+          scores_file(stage, "test_scores.csv", &t->test, out->test, false) ||
+          eer_of(&t->validation, out->validation, &out->validation_eer) || eer_of(&t->test, out->test, &out->test_eer);
+    out->weights = stage_path(stage, "recogniser.safetensors");
+    stage_leave(stage);
+    if (bad)
+        recognised_free(out);
+    return bad ? -1 : 0;
+}
+
+void recognised_free(Recognised *r)
+{
+    free(r->validation);
+    free(r->test);
+    free(r->weights);
+    *r = (Recognised){0};
+}
+
+/* ---------------------------------------------------------------- baselines */
+static void centred(const Faces *f, const double *mean, float *out)
+{
+    size_t image = faces_bytes(f);
+    for (size_t i = 0; i < (size_t)f->n; i++)
+        for (size_t k = 0; k < image; k++)
+            out[i * image + k] = (float)(f->pixels[i * image + k] - mean[k]);
+}
+
+int baseline_pixels(const World *w, double *validation, double *test)
+{
+    const Faces *o = &w->original;
+    size_t image = faces_bytes(o);
+    double *mean = must_zalloc(sizeof *mean * image);
+    for (size_t i = 0; i < (size_t)o->n; i++)
+        for (size_t k = 0; k < image; k++)
+            mean[k] += o->pixels[i * image + k] / (double)o->n;
+    for (int which = 0; which < 2; which++) {
+        const Faces *f = which ? &w->test : &w->validation;
+        const Pairs *pairs = which ? &w->test_pairs : &w->validation_pairs;
+        float *rows = must_alloc(sizeof *rows * image * (size_t)f->n);
+        centred(f, mean, rows);
+        distances_of_pairs(rows, (int)image, pairs->a, pairs->b, pairs->n, distance_cosine, which ? test : validation);
+        free(rows);
+    }
+    free(mean);
+    return 0;
+}
+
+int baseline_untrained(Trainer *t, double *validation, double *test)
+{
+    const Faces *set = &t->w->original;
+    int batch = (int)config_int(t->x->config, "recognition.batch");
+    Loop still = {.rate = 0};   /* a rate of 0 moves nothing but the running statistics */
+    double loss;
+    Loader *loader = NULL;
+    batch = batch < set->n ? batch : set->n;
+    int bad = prepare(t, batch, set->people, 0) || !(loader = loader_create(set, batch, 1));
+    for (int i = 0; i < 10 && !bad; i++, still.epoch++)   /* running statistics forget their beginning by a tenth a step */
+        bad = epoch(t, loader, &still, &loss);
+    bad = bad || distances(t, &t->w->validation, &t->w->validation_pairs, validation) ||
+          distances(t, &t->w->test, &t->w->test_pairs, test);
+    loader_free(loader);
+    return bad ? -1 : 0;
+}

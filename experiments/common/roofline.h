@@ -1,0 +1,33 @@
+/* roofline.h - what this machine can do, measured in the same run as what is compared with it. */
+#ifndef GUISE_ROOFLINE_H
+#define GUISE_ROOFLINE_H
+
+#include "engine/device.h"
+
+typedef struct Roofline {
+    double flop_rate;       /* FLOP/s: independent float multiply-adds in registers on all threads, 2 FLOP each; on
+                             * CUDA the largest product of the op matmul, which is what can be reached there */
+    double byte_rate;       /* B/s of a copy of memory far larger than the caches, reads and writes counted */
+    char   machine[160];    /* processor and its clock as the system states it, or the device */
+} Roofline;
+
+/* Measures on a device of this name for about half a second; 0 or -1. */
+int roofline_measure(const char *device, Roofline *out);
+
+/* Seconds of a monotonic clock. */
+double seconds_now(void);
+
+/* Memory that is swept so that nothing of before is left in the caches; twice the last-level cache. */
+typedef struct Sweep {
+    Device *device;
+    char   *memory;
+    size_t  bytes;
+} Sweep;
+int  sweep_open(Sweep *s, Device *device);
+void sweep_caches(Sweep *s);
+void sweep_close(Sweep *s);
+
+/* Median of n numbers, which are sorted by it. */
+double median_of(double *x, int n);
+
+#endif

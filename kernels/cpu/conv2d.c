@@ -1,0 +1,325 @@
+/* conv2d.c - conv2d, conv_transpose2d and conv2d_weight_grad: oneDNN's kernels where it has fast ones, our own
+ * (conv_gemm.c) elsewhere.
+ *
+ * Activations of 16 channels and more are C16; fewer channels stay PLAIN and are blocked in the workspace for
+ * kernels that need that.  Weights lie plain in the store; what a kernel reads is a packed copy that the plan keeps
+ * and refreshes when the store's version moves.  Nodes that pack the same entry alike share the copy. */
+#include "engine/ops/conv2d.h"
+
+#include <omp.h>
+#include <stdlib.h>
+
+#include "engine/device.h"
+#include "kernels/cpu/conv_gemm.h"
+#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/onednn.h"
+
+/* ---------------------------------------------------------------- packed weights */
+typedef struct Pack {
+    struct Pack *next;
+    const uint64_t *entry;       /* the version counter of a store entry stands for the entry */
+    uint64_t version;            /* of the copy; UINT64_MAX: none yet */
+    const OnednnConv *like;
+    float *data;
+    int users;
+} Pack;
+
+static Pack *pack_take(KernelCall *k, const uint64_t *entry, const OnednnConv *plan)
+{
+    Pack **list = (Pack **)k->shared;
+    for (Pack *p = *list; p; p = p->next)
+        if (p->entry == entry && onednn_conv_packs_alike(p->like, plan)) {
+            p->users++;
+            return p;
+        }
+    size_t bytes = onednn_conv_packed_bytes(plan);
+    Pack *p = must_zalloc(sizeof *p);
+    if (posix_memalign((void **)&p->data, 64, bytes)) {
+        free(p);
+        fail("no memory for %.1f MiB of packed weights: use a smaller preset", (double)bytes / 1048576);
+        return NULL;
+    }
+    *p = (Pack){*list, entry, UINT64_MAX, plan, p->data, 1};
+    *list = p;
+    k->state_bytes += bytes;
+    return p;
+}
+
+static void pack_leave(KernelCall *k, Pack *pack)
+{
+    if (--pack->users)
+        return;
+    for (Pack **p = (Pack **)k->shared; *p; p = &(*p)->next)
+        if (*p == pack) {
+            *p = pack->next;
+            break;
+        }
+    free(pack->data);
+    free(pack);
+}
+
+/* ---------------------------------------------------------------- one call */
+typedef struct Conv {
+    ConvShape shape;
+    ConvDirection direction;
+    int x, w, y;                 /* operands; the missing one is the result */
+    OnednnConv *plan;            /* NULL: our own path */
+    Pack *pack;                  /* NULL: weights are packed into the workspace, or not at all */
+    bool pack_here, block_x, block_y;
+    size_t at_w, at_x, at_y;     /* in the workspace, behind the kernel's scratch */
+    int threads;
+} Conv;
+
+static Tensor *tensor_of(const KernelCall *k, int operand)
+{
+    return operand < 0 ? &k->out[0] : &k->in[operand];
+}
+
+static const float *bias_of(const KernelCall *k, const Conv *c)
+{
+    return c->direction != CONV_BACKWARD_WEIGHTS && k->nin > 2 && tensor_here(&k->in[2]) ? FLOATS(k->in[2]) : NULL;
+}
+
+/* Winograd's F(4x4,3x3) does a quarter of the multiplications on 4x4 tiles of the result.  It pays where tiles are at
+ * least half full, and enough of them share the transforms of the weights: the gradient of the weights transforms
+ * only its result.  Bounds from measurements at 16 to 1,024 channels, maps of 4 to 128, batches of 8 to 64. */
+static bool winograd_pays(const ConvShape *s, ConvDirection direction)
+{
+    int64_t tiles = s->batch * ((s->out_height + 3) / 4) * ((s->out_width + 3) / 4);
+    return s->kernel_h == 3 && s->kernel_w == 3 && s->stride == 1 && s->dilation == 1 && s->groups == 1 &&
+           s->channels >= 32 && s->filters >= 32 && tiles >= (direction == CONV_BACKWARD_WEIGHTS ? 8 : 32) &&
+           2 * s->batch * s->out_height * s->out_width >= 16 * tiles;
+}
+
+static size_t blocked_bytes(int64_t batch, int64_t channels, int64_t pixels)
+{
+    return sizeof(float) * (size_t)(batch * ((channels + 15) / 16 * 16) * pixels);
+}
+
+/* Finds oneDNN's kernel for the call, or leaves NULL. */
+static void conv_choose(KernelCall *k, Conv *c, bool bias)
+{
+    const ConvShape *s = &c->shape;
+    Format x = tensor_of(k, c->x)->format, y = tensor_of(k, c->y)->format;
+    bool forced = k->tuning && !strcmp(k->tuning, "winograd");
+    if ((k->tuning && !strcmp(k->tuning, "own")) || k->device->alignment % 64)
+        return;
+    /* As the tensors are; then with few channels blocked on the way. */
+    bool block_x = x == PLAIN && s->channels < 16, block_y = y == PLAIN && s->filters < 16;
+    const Format tries[4][2] = {{x, y}, {x, C16}, {C16, y}, {C16, C16}};
+    const bool use[4] = {true, block_y, block_x, block_x && block_y};
+    for (int winograd = forced || (!k->tuning && winograd_pays(s, c->direction)); winograd >= 0 && !c->plan; winograd--)
+        for (int i = 0; i < 4 && !c->plan; i++) {
+            if (!use[i] || (i && !onednn_blocked()))
+                continue;
+            c->plan = onednn_conv_create(&(OnednnConvSpec){
+                .shape = *s, .direction = c->direction, .x = tries[i][0], .y = tries[i][1],
+                .bias = bias && c->direction == CONV_FORWARD, .winograd = winograd});
+            if (c->plan) {
+                c->block_x = tries[i][0] != x;
+                c->block_y = tries[i][1] != y;
+                snprintf(k->chosen, sizeof k->chosen, winograd ? "winograd" : "direct");
+            }
+        }
+}
+
+static size_t room(size_t *total, size_t bytes)
+{
+    size_t at = *total;
+    *total += (bytes + 63) / 64 * 64;
+    return at;
+}
+
+static void conv_release(KernelCall *k)
+{
+    Conv *c = k->state;
+    if (!c)
+        return;
+    if (c->pack)
+        pack_leave(k, c->pack);
+    onednn_conv_free(c->plan);
+    free(c);
+    k->state = NULL;
+}
+
+static int conv_prepare(KernelCall *k, ConvDirection direction, int x, int w, int y)
+{
+    Conv *c = must_zalloc(sizeof *c);
+    *c = (Conv){.direction = direction, .x = x, .w = w, .y = y, .threads = omp_get_max_threads()};
+    c->shape = conv2d_shape(k->attrs, tensor_of(k, x)->shape, tensor_of(k, w)->shape, tensor_of(k, y)->shape);
+    const ConvShape *s = &c->shape;
+    k->state = c;
+    k->state_bytes = sizeof *c;
+    snprintf(k->chosen, sizeof k->chosen, "own");
+    conv_choose(k, c, direction != CONV_BACKWARD_WEIGHTS && k->nin > 2 && tensor_here(&k->in[2]));
+    size_t total = 0;
+    if (!c->plan) {
+        room(&total, conv_gemm_workspace(s, direction, c->threads));
+        k->workspace_bytes = total;
+        return 0;
+    }
+    room(&total, onednn_conv_workspace(c->plan));
+    if (c->block_x)
+        c->at_x = room(&total, blocked_bytes(s->batch, s->channels, s->height * s->width));
+    if (c->block_y)
+        c->at_y = room(&total, blocked_bytes(s->batch, s->filters, s->out_height * s->out_width));
+    if (!onednn_conv_packs_nothing(c->plan)) {
+        const uint64_t *entry = tensor_of(k, w)->version;
+        if (direction != CONV_BACKWARD_WEIGHTS && entry) {
+            c->pack = pack_take(k, entry, c->plan);
+            if (!c->pack) {
+                conv_release(k);
+                return -1;
+            }
+        } else {
+            c->pack_here = true;
+            c->at_w = room(&total, onednn_conv_packed_bytes(c->plan));
+        }
+    }
+    k->workspace_bytes = total;
+    return 0;
+}
+
+/* ---------------------------------------------------------------- running */
+/* Fewer than 16 channels, PLAIN to C16 with zeros beyond, and back. */
+static void narrow_to_blocked(const float *from, float *to, int64_t batch, int64_t channels, int64_t pixels)
+{
+#pragma omp parallel for collapse(2)
+    for (int64_t b = 0; b < batch; b++)
+        for (int64_t p = 0; p < pixels; p++)
+            for (int64_t c = 0; c < 16; c++)
+                to[(b * pixels + p) * 16 + c] = c < channels ? from[(b * channels + c) * pixels + p] : 0;
+}
+
+static void narrow_from_blocked(const float *from, float *to, int64_t batch, int64_t channels, int64_t pixels)
+{
+#pragma omp parallel for collapse(2)
+    for (int64_t b = 0; b < batch; b++)
+        for (int64_t c = 0; c < channels; c++)
+            for (int64_t p = 0; p < pixels; p++)
+                to[(b * channels + c) * pixels + p] = from[(b * pixels + p) * 16 + c];
+}
+
+/* oneDNN's backward data knows no bias.  C16 keeps zeros beyond the channels. */
+static void add_bias(float *x, Format format, int64_t batch, int64_t channels, int64_t pixels, const float *bias)
+{
+    int64_t lanes = format == C16 ? 16 : 1, blocks = (channels + lanes - 1) / lanes;
+#pragma omp parallel for collapse(2)
+    for (int64_t b = 0; b < batch; b++)
+        for (int64_t i = 0; i < blocks; i++) {
+            float *to = x + (b * blocks + i) * pixels * lanes, add[16] = {0};
+            for (int64_t l = 0; l < lanes && i * lanes + l < channels; l++)
+                add[l] = bias[i * lanes + l];
+            if (lanes == 1)
+                for (int64_t p = 0; p < pixels; p++)
+                    to[p] += add[0];
+            else
+                for (int64_t p = 0; p < pixels; p++)
+                    for (int l = 0; l < 16; l++)
+                        to[p * 16 + l] += add[l];
+        }
+}
+
+static void run_own(KernelCall *k, const Conv *c)
+{
+    const Tensor *x = tensor_of(k, c->x), *w = tensor_of(k, c->w), *y = tensor_of(k, c->y);
+    conv_gemm_run(&(ConvGemm){c->shape, c->direction, x->format, y->format, FLOATS(*x), FLOATS(*w), FLOATS(*y),
+                              bias_of(k, c)}, c->threads, k->workspace);
+}
+
+static void run_plan(KernelCall *k, const Conv *c)
+{
+    const ConvShape *s = &c->shape;
+    const Tensor *tx = tensor_of(k, c->x), *tw = tensor_of(k, c->w), *ty = tensor_of(k, c->y);
+    char *workspace = k->workspace;
+    int64_t x_pixels = s->height * s->width, y_pixels = s->out_height * s->out_width;
+    float *x = c->block_x ? (float *)(workspace + c->at_x) : FLOATS(*tx);
+    float *y = c->block_y ? (float *)(workspace + c->at_y) : FLOATS(*ty);
+    float *w = c->pack ? c->pack->data : c->pack_here ? (float *)(workspace + c->at_w) : FLOATS(*tw);
+    bool forward = c->direction == CONV_FORWARD, to_weights = c->direction == CONV_BACKWARD_WEIGHTS;
+    int bad = 0;
+    if (c->block_x && (forward || to_weights))
+        narrow_to_blocked(FLOATS(*tx), x, s->batch, s->channels, x_pixels);
+    if (c->block_y && !forward)
+        narrow_to_blocked(FLOATS(*ty), y, s->batch, s->filters, y_pixels);
+    if (c->pack && c->pack->version != *tw->version) {
+        bad = onednn_conv_pack(c->plan, FLOATS(*tw), w);
+        c->pack->version = *tw->version;
+    } else if (c->pack_here && !to_weights) {
+        bad = onednn_conv_pack(c->plan, FLOATS(*tw), w);
+    }
+    const float *bias = bias_of(k, c);
+    bad = bad || onednn_conv_run(c->plan, x, w, forward ? bias : NULL, y, workspace);
+    if (c->pack_here && to_weights)
+        bad = bad || onednn_conv_unpack(c->plan, w, FLOATS(*tw));
+    if (bad)
+        die("%s: %s", k->name, error_text());
+    if (c->block_y && forward)
+        narrow_from_blocked(y, FLOATS(*ty), s->batch, s->filters, y_pixels);
+    if (c->block_x && c->direction == CONV_BACKWARD_DATA)
+        narrow_from_blocked(x, FLOATS(*tx), s->batch, s->channels, x_pixels);
+    if (bias && !forward)
+        add_bias(FLOATS(*tx), tx->format, s->batch, s->channels, x_pixels, bias);
+}
+
+static void conv_run(KernelCall *k)
+{
+    const Conv *c = k->state;
+    if (c->plan)
+        run_plan(k, c);
+    else
+        run_own(k, c);
+}
+
+static int prepare_forward(KernelCall *k)
+{
+    return conv_prepare(k, CONV_FORWARD, 0, 1, -1);
+}
+
+static int prepare_transpose(KernelCall *k)
+{
+    return conv_prepare(k, CONV_BACKWARD_DATA, -1, 1, 0);
+}
+
+static int prepare_weights(KernelCall *k)
+{
+    return conv_prepare(k, CONV_BACKWARD_WEIGHTS, 0, -1, 1);
+}
+
+/* ---------------------------------------------------------------- formats */
+/* Blocks of 16 must not straddle groups, except where every channel is its own. */
+static Format format_for(int64_t channels, int64_t other, int64_t groups)
+{
+    bool fits = groups == 1 || (channels / groups) % 16 == 0 || (groups == channels && groups == other);
+    return onednn_blocked() && channels >= 16 && fits ? C16 : PLAIN;
+}
+
+/* Grouped kernels want both sides alike. */
+static void both_sides(Format *a, Format *b, int64_t a_channels, int64_t b_channels, int64_t groups)
+{
+    *a = format_for(a_channels, b_channels, groups);
+    *b = format_for(b_channels, a_channels, groups);
+    if (groups > 1 && *a != *b)
+        *a = *b = PLAIN;
+}
+
+static void formats_conv(FormatChoice *f)
+{
+    both_sides(&f->in[0], &f->out[0], f->in_shape[0].dim[1], f->out_shape[0].dim[1],
+               ((const Conv2dAttrs *)f->attrs)->groups);
+    f->in[1] = PLAIN;
+}
+
+static void formats_weights(FormatChoice *f)
+{
+    both_sides(&f->in[0], &f->in[1], f->in_shape[0].dim[1], f->in_shape[1].dim[1],
+               ((const Conv2dAttrs *)f->attrs)->groups);
+}
+
+KERNEL(conv2d, cpu) = {.run = conv_run, .prepare = prepare_forward, .release = conv_release, .formats = formats_conv};
+KERNEL(conv_transpose2d, cpu) = {
+    .run = conv_run, .prepare = prepare_transpose, .release = conv_release, .formats = formats_conv,
+};
+KERNEL(conv2d_weight_grad, cpu) = {
+    .run = conv_run, .prepare = prepare_weights, .release = conv_release, .formats = formats_weights,
+};

@@ -1,0 +1,12 @@
+/* device.c - the backend "cpu": host memory, fast kernels where there are some, reference kernels elsewhere. */
+#include "engine/device.h"
+
+#include "kernels/cpu/cpu.h"
+
+static Device *open_cpu(const char *argument)
+{
+    (void)argument;
+    return device_host("cpu", "reference", 4);
+}
+
+BACKEND(cpu) = {.open = open_cpu, .doc = "vector units and OpenMP threads of this machine"};

@@ -1,0 +1,81 @@
+/* l2_normalize.cu - a warp a row.
+ *   in      x (and dy), rows of n floats      out     y or dx, the same
+ *   launch  8 warps a block, blocks over rows
+ *   bound   memory: 8 bytes an element forward, 12 backward (a row is read again from the cache); the sums of
+ *           products are in double, which devices with few such units may feel */
+#include "kernels/cuda/cu.h"
+#include "kernels/cuda/cuda.h"
+#include "kernels/cuda/rows.h"
+
+#include "engine/ops/l2_normalize.h"
+
+namespace {
+
+constexpr int ROWS_A_BLOCK = CUDA_BLOCK / WARP;
+
+__device__ double row_dot(const float *a, const float *b, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = threadIdx.x % WARP; i < n; i += WARP)
+        sum += (double)a[i] * (double)b[i];
+    return warp_sum(sum);
+}
+
+__global__ void l2_normalize_kernel(const float *x, float *y, double eps, int64_t rows, int64_t n)
+{
+    int64_t row = (int64_t)blockIdx.x * ROWS_A_BLOCK + threadIdx.x / WARP;
+    if (row >= rows)
+        return;
+    x += row * n;
+    y += row * n;
+    double norm = sqrt(row_dot(x, x, n));
+    double by = 1 / (norm > eps ? norm : eps);
+    for (int64_t i = threadIdx.x % WARP; i < n; i += WARP)
+        y[i] = (float)(x[i] * by);
+}
+
+__global__ void l2_normalize_grad_kernel(const float *x, const float *dy, float *dx, double eps, int64_t rows,
+                                         int64_t n)
+{
+    int64_t row = (int64_t)blockIdx.x * ROWS_A_BLOCK + threadIdx.x / WARP;
+    if (row >= rows)
+        return;
+    x += row * n;
+    dy += row * n;
+    dx += row * n;
+    double squares = row_dot(x, x, n), along = row_dot(x, dy, n), norm = sqrt(squares);
+    double by = 1 / (norm > eps ? norm : eps);
+    along = norm > eps ? along / squares : 0;
+    for (int64_t i = threadIdx.x % WARP; i < n; i += WARP)
+        dx[i] = (float)((dy[i] - x[i] * along) * by);
+}
+
+/* Rows of length *n. */
+int64_t rows_of(const KernelCall *k, int64_t *n)
+{
+    *n = k->in[0].shape.dim[k->in[0].shape.rank - 1];
+    return *n ? shape_count(k->in[0].shape) / *n : 0;
+}
+
+void l2_normalize(KernelCall *k)
+{
+    int64_t n, rows = rows_of(k, &n);
+    double eps = ((const L2NormalizeAttrs *)k->attrs)->eps;
+    if (rows)
+        LAUNCH(l2_normalize_kernel, (unsigned)((rows + ROWS_A_BLOCK - 1) / ROWS_A_BLOCK), CUDA_BLOCK, 0,
+               cuda_stream(k), FLOATS(k->in[0]), FLOATS(k->out[0]), eps, rows, n);
+}
+
+void l2_normalize_grad(KernelCall *k)
+{
+    int64_t n, rows = rows_of(k, &n);
+    double eps = ((const L2NormalizeAttrs *)k->attrs)->eps;
+    if (rows)
+        LAUNCH(l2_normalize_grad_kernel, (unsigned)((rows + ROWS_A_BLOCK - 1) / ROWS_A_BLOCK), CUDA_BLOCK, 0,
+               cuda_stream(k), FLOATS(k->in[0]), FLOATS(k->in[1]), FLOATS(k->out[0]), eps, rows, n);
+}
+
+}   // namespace
+
+KERNEL(l2_normalize, cuda) = {.run = l2_normalize, .inplace = inplace_first};
+KERNEL(l2_normalize_grad, cuda) = {.run = l2_normalize_grad, .inplace = inplace_first};

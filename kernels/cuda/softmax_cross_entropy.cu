@@ -1,0 +1,87 @@
+/* softmax_cross_entropy.cu - a block a row.
+ *   in      x (B, N), labels (B), dy (B)      out     y (B) or dx (B, N)
+ *   launch  256 threads a row, B blocks
+ *   bound   memory: 4 bytes an element forward, 8 backward; the row is read two and three times, again from the
+ *           caches (73 kB for the largest number of classes) */
+#include "kernels/cuda/cu.h"
+#include "kernels/cuda/cuda.h"
+#include "kernels/cuda/rows.h"
+
+namespace {
+
+constexpr int WARPS = CUDA_BLOCK / WARP;
+
+struct Softmax {
+    float top;
+    double sum;
+};
+
+/* Largest logit and sum of exp(x - largest), the same in every thread of the block. */
+__device__ Softmax row_softmax(const float *x, int64_t n)
+{
+    __shared__ float tops[WARPS];
+    __shared__ double sums[WARPS];
+    int warp = (int)threadIdx.x / WARP;
+    Softmax s = {-INFINITY, 0};
+    for (int64_t j = threadIdx.x; j < n; j += CUDA_BLOCK)
+        s.top = fmaxf(s.top, x[j]);
+    s.top = warp_max(s.top);
+    if (threadIdx.x % WARP == 0)
+        tops[warp] = s.top;
+    __syncthreads();
+    for (int i = 0; i < WARPS; i++)
+        s.top = fmaxf(s.top, tops[i]);
+    float part = 0;
+    for (int64_t j = threadIdx.x; j < n; j += CUDA_BLOCK)
+        part += expf(x[j] - s.top);
+    double sum = warp_sum(part);
+    if (threadIdx.x % WARP == 0)
+        sums[warp] = sum;
+    __syncthreads();
+    for (int i = 0; i < WARPS; i++)
+        s.sum += sums[i];
+    return s;
+}
+
+__global__ void softmax_cross_entropy_kernel(const float *x, const int32_t *labels, float *y, int64_t n)
+{
+    int64_t row = blockIdx.x, label = labels[row];
+    x += row * n;
+    Softmax s = row_softmax(x, n);
+    if (threadIdx.x == 0)
+        y[row] = label < 0 || label >= n ? NAN : (float)(log(s.sum) + ((double)s.top - x[label]));
+}
+
+/* dx may be x: each thread writes what only it has still to read. */
+__global__ void softmax_cross_entropy_grad_kernel(const float *x, const int32_t *labels, const float *dy, float *dx,
+                                                  int64_t n)
+{
+    int64_t row = blockIdx.x, label = labels[row];
+    x += row * n;
+    dx += row * n;
+    Softmax s = row_softmax(x, n);
+    float by = label < 0 || label >= n ? NAN : dy[row], scale = (float)(1 / s.sum);
+    for (int64_t j = threadIdx.x; j < n; j += CUDA_BLOCK)
+        dx[j] = by * (expf(x[j] - s.top) * scale - (j == label ? 1.0f : 0.0f));
+}
+
+void softmax_cross_entropy(KernelCall *k)
+{
+    int64_t batch = k->in[0].shape.dim[0];
+    if (batch)
+        LAUNCH(softmax_cross_entropy_kernel, (unsigned)batch, CUDA_BLOCK, 0, cuda_stream(k), FLOATS(k->in[0]),
+               INT(k->in[1]), FLOATS(k->out[0]), k->in[0].shape.dim[1]);
+}
+
+void softmax_cross_entropy_grad(KernelCall *k)
+{
+    int64_t batch = k->in[0].shape.dim[0];
+    if (batch)
+        LAUNCH(softmax_cross_entropy_grad_kernel, (unsigned)batch, CUDA_BLOCK, 0, cuda_stream(k), FLOATS(k->in[0]),
+               INT(k->in[1]), FLOATS(k->in[2]), FLOATS(k->out[0]), k->in[0].shape.dim[1]);
+}
+
+}   // namespace
+
+KERNEL(softmax_cross_entropy, cuda) = {.run = softmax_cross_entropy};
+KERNEL(softmax_cross_entropy_grad, cuda) = {.run = softmax_cross_entropy_grad, .inplace = inplace_first};

@@ -1,0 +1,74 @@
+/* unary.cu - functions of one operand, in any format.
+ *   launch  a thread an element, 256 a block
+ *   bound   memory: 8 bytes an element, gradients 12 */
+#include "kernels/cuda/cu.h"
+#include "kernels/cuda/cuda.h"
+
+#include "engine/ops/unary.h"
+
+#define UNARY(name, expression)                                                                              \
+    __global__ void unary_##name##_kernel(const float *in, float *out, int64_t n)                            \
+    {                                                                                                        \
+        int64_t i = CUDA_INDEX;                                                                              \
+        if (i < n) {                                                                                         \
+            float x = in[i];                                                                                 \
+            out[i] = expression;                                                                             \
+        }                                                                                                    \
+    }                                                                                                        \
+    static void run_##name(KernelCall *k)                                                                    \
+    {                                                                                                        \
+        int64_t n = cuda_elements(&k->in[0]);                                                                \
+        if (n)                                                                                               \
+            LAUNCH(unary_##name##_kernel, cuda_grid(n), CUDA_BLOCK, 0, cuda_stream(k), FLOATS(k->in[0]),     \
+                   FLOATS(k->out[0]), n);                                                                    \
+    }
+#define UNARY_GRAD(name, expression)                                                                         \
+    __global__ void unary_##name##_kernel(const float *xs, const float *dys, float *out, int64_t n)          \
+    {                                                                                                        \
+        int64_t i = CUDA_INDEX;                                                                              \
+        if (i < n) {                                                                                         \
+            float x = xs[i], dy = dys[i];                                                                    \
+            out[i] = expression;                                                                             \
+        }                                                                                                    \
+    }                                                                                                        \
+    static void run_##name(KernelCall *k)                                                                    \
+    {                                                                                                        \
+        int64_t n = cuda_elements(&k->in[0]);                                                                \
+        if (n)                                                                                               \
+            LAUNCH(unary_##name##_kernel, cuda_grid(n), CUDA_BLOCK, 0, cuda_stream(k), FLOATS(k->in[0]),     \
+                   FLOATS(k->in[1]), FLOATS(k->out[0]), n);                                                  \
+    }
+UNARY(exp, expf(x))
+UNARY(log, logf(x))
+UNARY(tanh, tanhf(x))
+UNARY(sigmoid, 1.0f / (1.0f + expf(-x)))
+UNARY(softplus, fmaxf(x, 0.0f) + log1pf(expf(-fabsf(x))))
+UNARY(square, x * x)
+UNARY(sqrt, sqrtf(x))
+UNARY(reciprocal, 1.0f / x)
+UNARY(abs, fabsf(x))
+UNARY(neg, -x)
+/* x stands for the result y in the first two. */
+UNARY_GRAD(tanh_grad, dy * (1.0f - x * x))
+UNARY_GRAD(sigmoid_grad, dy * x * (1.0f - x))
+UNARY_GRAD(abs_grad, dy * (x > 0 ? 1.0f : x < 0 ? -1.0f : 0.0f))
+
+/* Gradients may take the buffer of dy. */
+static int inplace_second(const KernelCall *, int result)
+{
+    return result == 0 ? 1 : -1;
+}
+
+KERNEL(exp, cuda) = {.run = run_exp, .formats = formats_same, .inplace = inplace_first};
+KERNEL(log, cuda) = {.run = run_log, .formats = formats_same, .inplace = inplace_first};
+KERNEL(tanh, cuda) = {.run = run_tanh, .formats = formats_same, .inplace = inplace_first};
+KERNEL(sigmoid, cuda) = {.run = run_sigmoid, .formats = formats_same, .inplace = inplace_first};
+KERNEL(softplus, cuda) = {.run = run_softplus, .formats = formats_same, .inplace = inplace_first};
+KERNEL(square, cuda) = {.run = run_square, .formats = formats_same, .inplace = inplace_first};
+KERNEL(sqrt, cuda) = {.run = run_sqrt, .formats = formats_same, .inplace = inplace_first};
+KERNEL(reciprocal, cuda) = {.run = run_reciprocal, .formats = formats_same, .inplace = inplace_first};
+KERNEL(abs, cuda) = {.run = run_abs, .formats = formats_same, .inplace = inplace_first};
+KERNEL(neg, cuda) = {.run = run_neg, .formats = formats_same, .inplace = inplace_first};
+KERNEL(tanh_grad, cuda) = {.run = run_tanh_grad, .formats = formats_same, .inplace = inplace_second};
+KERNEL(sigmoid_grad, cuda) = {.run = run_sigmoid_grad, .formats = formats_same, .inplace = inplace_second};
+KERNEL(abs_grad, cuda) = {.run = run_abs_grad, .formats = formats_same, .inplace = inplace_second};

@@ -1,0 +1,60 @@
+/* vendor.h - convolution and matrix product of the device's maker, behind structs of our own: cuDNN and cuBLAS in
+ * vendor_cudnn.c and vendor_cublas.c; plain loops in tests/cudaemu/fake_vendor.cpp where CUDA is emulated.
+ *
+ * Only algorithms that repeat bit for bit are used.  Running neither allocates nor waits, so that it can be recorded
+ * into a graph; creating may do both. */
+#ifndef CUDA_VENDOR_H
+#define CUDA_VENDOR_H
+
+#include <cuda_runtime_api.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "engine/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum VendorDirection {
+    VENDOR_FORWARD,            /* a = x, b = w, result y */
+    VENDOR_BACKWARD_DATA,      /* a = y, b = w, result x */
+    VENDOR_BACKWARD_WEIGHTS,   /* a = x, b = y, result w */
+} VendorDirection;
+
+/* x (batch, channels, height, width), y (batch, filters, out_height, out_width),
+ * w (filters, channels / groups, kernel_h, kernel_w); with nhwc, channels come last in all three. */
+typedef struct VendorConv {
+    int batch, channels, height, width, filters, out_height, out_width, kernel_h, kernel_w;
+    int stride, padding_h, padding_w, dilation, groups;
+    bool nhwc;
+    bool tf32;                 /* products may be rounded to TF32's 10 bits of mantissa; sums are float */
+    VendorDirection direction;
+} VendorConv;
+
+typedef struct VendorPlan VendorPlan;
+/* tuning: the algorithm's number as text, or NULL for the library's heuristics; chosen (32 bytes) gets the one
+ * taken.  NULL with error_text(). */
+VendorPlan *vendor_conv_create(const VendorConv *c, const char *tuning, char *chosen);
+void vendor_conv_free(VendorPlan *p);
+size_t vendor_conv_workspace(const VendorPlan *p);
+/* 0 or -1 with error_text(). */
+int vendor_conv_run(cudaStream_t stream, VendorPlan *p, const float *a, const float *b, float *result,
+                    void *workspace);
+
+/* Row-major c (m,n) = op(a) op(b): op(a) is (m,k) and op(b) is (k,n), where op transposes if asked to. */
+typedef struct VendorGemm {
+    int m, n, k;
+    bool transpose_a, transpose_b, tf32;
+} VendorGemm;
+/* Readies the library for vendor_gemm on the current device; 0 or -1 with error_text(). */
+int vendor_gemm_prepare(void);
+int vendor_gemm(cudaStream_t stream, const VendorGemm *g, const float *a, const float *b, float *c);
+
+/* Whether products may be rounded to TF32: yes, unless ENGINE_TF32=0 is in the environment. */
+bool vendor_tf32(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,39 @@
+/* binary.c - the definition: the index of an element of y, without the axes that an operand repeats, is the index of
+ * that operand's element. */
+#include "engine/ops/binary.h"
+
+#include "kernels/reference/reference.h"
+
+static int64_t operand_index(Shape x, Shape y, int64_t i)
+{
+    int64_t at = 0, step = 1;
+    for (int k = 1; k <= x.rank; k++) {
+        int64_t d = x.dim[x.rank - k];
+        if (d != 1)
+            at += i % y.dim[y.rank - k] * step;
+        step *= d;
+        i /= y.dim[y.rank - k];
+    }
+    return at;
+}
+
+#define BINARY(name, expression)                                                                \
+    static void run_##name(KernelCall *k)                                                       \
+    {                                                                                           \
+        const real *as = REAL(k->in[0]), *bs = REAL(k->in[1]);                                  \
+        real *y = REAL(k->out[0]);                                                              \
+        for (int64_t i = 0, n = COUNT(k->out[0]); i < n; i++) {                                 \
+            real a = as[operand_index(k->in[0].shape, k->out[0].shape, i)];                     \
+            real b = bs[operand_index(k->in[1].shape, k->out[0].shape, i)];                     \
+            y[i] = expression;                                                                  \
+        }                                                                                       \
+    }
+BINARY(add, a + b)
+BINARY(sub, a - b)
+BINARY(mul, a * b)
+BINARY(div, a / b)
+
+KERNEL(add, reference) = {.run = run_add};
+KERNEL(sub, reference) = {.run = run_sub};
+KERNEL(mul, reference) = {.run = run_mul};
+KERNEL(div, reference) = {.run = run_div};

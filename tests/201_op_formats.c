@@ -1,0 +1,172 @@
+/* 201_op_formats.c - kernels that take blocks of 16 channels (cpu) or channels last (cuda), on every op's own cases:
+ * operands are handed over in that format, results come back in the one that the kernel chose, equal those of the
+ * double reference, and leave the channels beyond the last at zero.
+ * GUISE_OP=name runs one op only. */
+#include "tests/ops.h"
+
+/* Where element i of the logical order lies. */
+static int64_t place(Format format, Shape s, int64_t i)
+{
+    if (format == PLAIN || s.rank != 4)
+        return i;
+    int64_t C = s.dim[1], area = s.dim[2] * s.dim[3], b = i / (C * area), c = i / area % C, p = i % area;
+    if (format == NHWC)
+        return (b * area + p) * C + c;
+    return ((b * ((C + 15) / 16) + c / 16) * area + p) * 16 + c % 16;
+}
+
+/* Moves n elements of 1 or 4 bytes to (into = true) or from the places of a format. */
+static void move(const Tensor *t, void *placed, void *logical, bool into)
+{
+    size_t size = t->dtype == U8 ? 1 : 4;
+    for (int64_t i = 0, n = shape_count(t->shape); i < n; i++) {
+        char *a = (char *)placed + (size_t)place(t->format, t->shape, i) * size, *b = (char *)logical + (size_t)i * size;
+        memcpy(into ? a : b, into ? b : a, size);
+    }
+}
+
+static Tensor operand_on(Device *d, const OpDef *op, const OpCase *c, int i, const CaseOperand *operand, Format format)
+{
+    Tensor t = {.dtype = operand->dtype, .format = format, .shape = operand->shape};
+    if (!tensor_here(&t))
+        return t;
+    size_t bytes = tensor_bytes(&t, 4) + 4;
+    int64_t n = shape_count(t.shape);
+    void *numbers = opcase_numbers(op, c, i, operand), *placed = must_zalloc(bytes);
+    float *narrow = must_zalloc((size_t)n * sizeof *narrow + 4);
+    for (int64_t k = 0; k < n && t.dtype == F32; k++)
+        narrow[k] = (float)((double *)numbers)[k];
+    move(&t, placed, t.dtype == F32 ? narrow : numbers, true);
+    HAVE(t.data = d->alloc(d, bytes));
+    MUST(d->upload(d, t.data, placed, bytes));
+    free(placed);
+    free(narrow);
+    free(numbers);
+    return t;
+}
+
+static void check_result(Device *d, const char *where, const OpCase *c, const Tensor *t, const double *want)
+{
+    int64_t n = shape_count(t->shape), stored = (int64_t)tensor_bytes(t, 4) / (t->dtype == U8 ? 1 : 4), zeros = 0;
+    float *placed = must_zalloc(tensor_bytes(t, 4) + 4), *logical = must_zalloc((size_t)n * 4 + 4);
+    double *got = must_zalloc((size_t)(n + 1) * sizeof *got);
+    MUST(d->download(d, placed, t->data, tensor_bytes(t, 4)));
+    move(t, placed, logical, false);
+    for (int64_t i = 0; i < n; i++)
+        got[i] = t->dtype == F32 ? (double)logical[i]
+               : t->dtype == I32 ? (double)((int32_t *)logical)[i]
+                                 : (double)((uint8_t *)logical)[i];
+    double apart = far_apart(want, got, n);
+    ck_assert_msg(apart <= TOLERANCE_FLOAT, "%s [%s; %s]: %.3g off", where, c->operands, c->attrs, apart);
+    if (t->format == C16) {   /* every stored value that is not zero belongs to a channel */
+        for (int64_t i = 0; i < stored; i++)
+            zeros += placed[i] == 0;
+        for (int64_t i = 0; i < n; i++)
+            zeros -= logical[i] == 0;
+        ck_assert_msg(zeros == stored - n, "%s [%s; %s]: channels beyond the last are not zero", where, c->operands,
+                      c->attrs);
+    }
+    free(placed);
+    free(logical);
+    free(got);
+}
+
+/* 1 when the kernel took the format for some operand or result. */
+static int one_case(Device *d, const KernelDef *kernel, const OpDef *op, const OpCase *c, Format format)
+{
+    OpRun run;
+    CaseResult want;
+    CaseOperand operands[OPCASE_MAX];
+    Tensor in[OPCASE_MAX] = {0}, out[OPCASE_MAX] = {0};
+    Shape shapes[2][OPCASE_MAX];
+    Format formats[2][OPCASE_MAX] = {{PLAIN}};
+    void *attrs = must_zalloc(op->attr_size + 1), *shared = NULL;
+    char where[100];
+    snprintf(where, sizeof where, "%s on %s", op->name, d->backend);
+    ck_assert_msg(!case_open(&run, op, c, "reference64", false) && !case_result(&run, &want), "%s: %s", where,
+                  error_text());
+    MUST(op_attrs_parse(op, c->attrs, attrs));
+    int nin = opcase_read(c, operands), nout = run.nout, taken = 0;
+    for (int i = 0; i < nin; i++) {
+        shapes[0][i] = operands[i].shape;
+        formats[0][i] = operands[i].shape.rank == 4 && operands[i].dtype == F32 ? format : PLAIN;
+    }
+    for (int j = 0; j < nout; j++)
+        shapes[1][j] = val_shape(run.out[j]);
+    kernel->formats(&(FormatChoice){op, attrs, nin, nout, shapes[0], shapes[1], formats[0], formats[1]});
+    for (int i = 0; i < nin; i++)
+        taken |= formats[0][i] != PLAIN;
+    for (int j = 0; j < nout; j++)
+        taken |= formats[1][j] != PLAIN;
+    if (taken) {
+        for (int i = 0; i < nin; i++)
+            in[i] = operand_on(d, op, c, i, &operands[i], formats[0][i]);
+        for (int j = 0; j < nout; j++) {
+            out[j] = (Tensor){.dtype = val_dtype(run.out[j]), .format = formats[1][j], .shape = shapes[1][j]};
+            HAVE(out[j].data = d->alloc(d, tensor_bytes(&out[j], 4) + 4));
+            d->fill(d, out[j].data, 0xff, tensor_bytes(&out[j], 4));
+        }
+        KernelCall k = {.op = op, .kernel = kernel, .name = where, .attrs = attrs, .nin = nin, .nout = nout, .in = in,
+                        .out = out, .shared = &shared, .device = d};
+        ck_assert_msg(!kernel->prepare || !kernel->prepare(&k), "%s: %s", where, error_text());
+        if (k.workspace_bytes)
+            HAVE(k.workspace = d->alloc(d, k.workspace_bytes));
+        kernel->run(&k);
+        MUST(d->sync(d, where));
+        for (int j = 0; j < nout; j++)
+            check_result(d, where, c, &out[j], want.values[j]);
+        if (kernel->release)
+            kernel->release(&k);
+        if (k.workspace)
+            d->free(d, k.workspace);
+        for (int i = 0; i < nin; i++)
+            if (tensor_here(&in[i]))
+                d->free(d, in[i].data);
+        for (int j = 0; j < nout; j++)
+            d->free(d, out[j].data);
+        if (shared && d->shared_free)
+            d->shared_free(d, shared);
+    }
+    free(attrs);
+    result_free(&want);
+    oprun_close(&run);
+    return taken;
+}
+
+static void every_op(Device *d, Format format)
+{
+    const char *only = getenv("GUISE_OP");
+    int ops = 0, cases = 0;
+    for (int o = 0; op_table[o]; o++) {
+        const OpDef *op = op_table[o];
+        bool own = false;
+        const KernelDef *kernel = kernel_find(op->name, d, &own);
+        if (!op->cases || !kernel || !own || !kernel->formats || (only && *only && strcmp(only, op->name)))
+            continue;
+        int taken = 0;
+        for (const OpCase *c = op->cases; c->operands; c++)
+            taken += one_case(d, kernel, op, c, format);
+        ops += taken > 0;
+        cases += taken;
+    }
+    printf("%s: %d ops, %d cases in format %d\n", d->backend, ops, cases, (int)format);
+}
+
+TEST(blocks_on_cpu)
+{
+    Device *d = device_open("cpu");
+    HAVE(d);
+    every_op(d, C16);
+    device_close(d);
+}
+
+TEST(channels_last_on_cuda)
+{
+    Device *d = device_open("cuda");
+    if (!d)
+        SKIP("cuda: %s", error_text());
+    every_op(d, NHWC);
+    device_close(d);
+}
+
+TEST_MAIN("op formats", blocks_on_cpu, channels_last_on_cuda)

@@ -1,0 +1,240 @@
+/* 210_conv2d.c - the cpu kernels of the three convolution ops, called by hand: random shapes, formats and algorithms
+ * against the reference; packed weights follow the store's versions and are shared. */
+#include <math.h>
+
+#include "engine/device.h"
+#include "engine/op.h"
+#include "engine/ops/conv2d.h"
+#include "engine/random.h"
+#include "tests/test.h"
+
+typedef struct Call {
+    KernelCall k;
+    Tensor in[3], out[1];
+    Conv2dAttrs attrs;
+    void *shared;
+} Call;
+
+static Device *device;
+
+static void call_open(Call *c, const char *op, const Shape *in, int nin, Shape out, Conv2dAttrs attrs,
+                      const char *tuning)
+{
+    c->attrs = attrs;
+    for (int i = 0; i < nin; i++)
+        c->in[i] = (Tensor){.dtype = F32, .shape = in[i]};
+    c->out[0] = (Tensor){.dtype = F32, .shape = out};
+    c->k = (KernelCall){.op = op_find(op), .name = op, .attrs = &c->attrs, .nin = nin, .nout = 1, .in = c->in,
+                        .out = c->out, .shared = &c->shared, .device = device, .tuning = tuning};
+    c->k.kernel = kernel_find(op, device, NULL);
+    ck_assert_ptr_nonnull(c->k.kernel);
+}
+
+/* Results and scratch start as NaN: whatever is not written shows. */
+static void *nan_alloc(size_t bytes)
+{
+    void *p = device->alloc(device, bytes);
+    HAVE(p);
+    memset(p, 0xff, bytes);
+    return p;
+}
+
+static void call_run(Call *c)
+{
+    c->out[0].data = nan_alloc(tensor_bytes(&c->out[0], 4));
+    c->k.workspace = nan_alloc(c->k.workspace_bytes);
+    c->k.kernel->run(&c->k);
+    free(c->k.workspace);
+}
+
+static int64_t offset_in(const Tensor *t, int64_t i)
+{
+    int64_t pixels = t->shape.dim[2] * t->shape.dim[3], c = i / pixels % t->shape.dim[1];
+    int64_t b = i / pixels / t->shape.dim[1];
+    return t->format == PLAIN ? i : ((b * ((t->shape.dim[1] + 15) / 16) + c / 16) * pixels + i % pixels) * 16 + c % 16;
+}
+
+/* Plain numbers into the tensor's format; zeros beyond the channels. */
+static void fill(Tensor *t, const float *plain)
+{
+    size_t bytes = tensor_bytes(t, 4);
+    t->data = nan_alloc(bytes);
+    memset(t->data, 0, bytes);
+    for (int64_t i = 0; i < shape_count(t->shape); i++)
+        ((float *)t->data)[t->shape.rank == 4 ? offset_in(t, i) : i] = plain[i];
+}
+
+static float *normals(Random *r, Shape s)
+{
+    float *x = must_alloc(sizeof *x * (size_t)(shape_count(s) + 1));
+    for (int64_t i = 0; i < shape_count(s); i++)
+        x[i] = random_normal(r);
+    return x;
+}
+
+/* Runs kind 0 conv2d, 1 conv_transpose2d, 2 conv2d_weight_grad; returns the plain result. */
+static float *compute(const char *backend, int kind, const Shape *in, int nin, Shape out, Conv2dAttrs a,
+                      const float *const *numbers, const Format *format, const char *tuning, char *chosen)
+{
+    static const char *const ops[] = {"conv2d", "conv_transpose2d", "conv2d_weight_grad"};
+    Call c = {0};
+    device = device_open(backend);
+    HAVE(device);
+    call_open(&c, ops[kind], in, nin, out, a, tuning);
+    c.in[0].format = format[0];
+    if (kind == 2)
+        c.in[1].format = format[1];
+    else
+        c.out[0].format = format[1];
+    if (c.k.kernel->prepare)
+        MUST(c.k.kernel->prepare(&c.k));
+    for (int i = 0; i < nin; i++)
+        if (in[i].rank >= 0)
+            fill(&c.in[i], numbers[i]);
+    call_run(&c);
+    int64_t n = shape_count(out), physical = (int64_t)tensor_bytes(&c.out[0], 4) / 4;
+    float *y = must_alloc(sizeof *y * (size_t)n), *data = c.out[0].data;
+    for (int64_t i = 0; i < n; i++) {
+        y[i] = data[offset_in(&c.out[0], i)];
+        data[offset_in(&c.out[0], i)] = 0;
+    }
+    for (int64_t i = 0; i < physical; i++)
+        ck_assert_msg(data[i] == 0, "%s: padding holds %g", ops[kind], data[i]);
+    snprintf(chosen, sizeof c.k.chosen, "%s", c.k.chosen);
+    if (c.k.kernel->release)
+        c.k.kernel->release(&c.k);
+    ck_assert_ptr_null(c.shared);
+    for (int i = 0; i < nin; i++)
+        free(c.in[i].data);
+    free(c.out[0].data);
+    device_close(device);
+    return y;
+}
+
+static int64_t windows(int64_t size, int64_t kernel, int padding, const Conv2dAttrs *a)
+{
+    return (size + 2 * padding - a->dilation * (kernel - 1) - 1) / a->stride + 1;
+}
+
+TEST(random_shapes)
+{
+    static const char *const tunings[] = {NULL, "direct", "winograd", "own"};
+    int used[4] = {0};
+    double worst = 0;
+    Random r = random_stream(7, "210_conv2d", 0);
+    for (int round = 0; round < 400; round++) {
+        Conv2dAttrs a = {.stride = 1 + (int)random_below(&r, 3), .dilation = 1 + (int)random_below(&r, 2), .groups = 1,
+                         .padding = (int)random_below(&r, 3), .padding_w = (int)random_below(&r, 2)};
+        int64_t batch = 1 + random_below(&r, 3), channels = 1 + random_below(&r, 40), filters = 1 + random_below(&r, 40);
+        int64_t h = 1 + random_below(&r, 12), w = 1 + random_below(&r, 12);
+        int64_t kh = 1 + random_below(&r, 4), kw = 1 + random_below(&r, 4);
+        if (round % 3 == 0) {   /* what Winograd can do */
+            a = (Conv2dAttrs){.stride = 1, .dilation = 1, .groups = 1, .padding = 1};
+            kh = kw = 3;
+        }
+        if (round % 5 == 0) {
+            a.groups = 1 + (int)random_below(&r, 5);
+            channels = channels / a.groups * a.groups + a.groups;
+            filters = filters / a.groups * a.groups + a.groups;
+            if (round % 2)
+                filters = a.groups = (int)channels;
+        }
+        int64_t oh = windows(h, kh, a.padding, &a), ow = windows(w, kw, a.padding + a.padding_w, &a);
+        if (oh < 1 || ow < 1 || h + 2 * a.padding < a.dilation * (kh - 1) + 1 ||
+            w + 2 * (a.padding + a.padding_w) < a.dilation * (kw - 1) + 1)
+            continue;
+        Shape x = SHAPE(batch, channels, h, w), y = SHAPE(batch, filters, oh, ow);
+        Shape ws = SHAPE(filters, channels / a.groups, kh, kw), none = {.rank = -1};
+        bool bias = random_below(&r, 2);
+        for (int kind = 0; kind < 3; kind++) {
+            Shape in[3] = {kind == 1 ? y : x, kind == 2 ? y : ws, bias ? SHAPE(kind == 1 ? channels : filters) : none};
+            Shape out = kind == 0 ? y : kind == 1 ? x : ws;
+            const float *numbers[3] = {normals(&r, in[0]), normals(&r, in[1]), bias ? normals(&r, in[2]) : NULL};
+            Conv2dAttrs b = a;
+            b.kernel_h = (int)kh;
+            b.kernel_w = (int)kw;
+            int nin = kind == 2 ? 2 : 3, t = (int)random_below(&r, 4);
+            Format plain[2] = {PLAIN, PLAIN}, formats[2] = {random_below(&r, 2) ? C16 : PLAIN,
+                                                            random_below(&r, 2) ? C16 : PLAIN};
+            char chosen[32], ignored[32];
+            float *want = compute("reference", kind, in, nin, out, b, numbers, plain, NULL, ignored);
+            float *got = compute("cpu", kind, in, nin, out, b, numbers, formats, tunings[t], chosen);
+            double scale = 0, off = 0;
+            for (int64_t i = 0; i < shape_count(out); i++) {
+                scale = fmax(scale, fabs(want[i]));
+                off = isnan(got[i]) ? INFINITY : fmax(off, fabs(want[i] - got[i]));
+            }
+            ck_assert_msg(off <= 5e-6 * scale + 1e-12,
+                          "round %d kind %d, %s as %s: x %ldx%ldx%ldx%ld w %ldx%ldx%ldx%ld stride %d padding %d+%d "
+                          "dilation %d groups %d formats %d %d: %.3g off", round, kind, tunings[t] ? tunings[t] : "-",
+                          chosen, (long)batch, (long)channels, (long)h, (long)w, (long)filters,
+                          (long)(channels / a.groups), (long)kh, (long)kw, a.stride, a.padding, a.padding_w, a.dilation,
+                          a.groups, formats[0], formats[1], off / scale);
+            worst = fmax(worst, scale > 0 ? off / scale : 0);
+            for (int i = 0; i < 4; i++)
+                used[i] += tunings[i] && !strcmp(chosen, tunings[i]);
+            free(want);
+            free(got);
+            for (int i = 0; i < nin; i++)
+                free((void *)numbers[i]);
+            if (kind == 2 && bias)
+                free((void *)numbers[2]);
+        }
+    }
+    printf("convolutions: direct %d, winograd %d, own %d; largest relative difference %.2g\n", used[1], used[2],
+           used[3], worst);
+    ck_assert_int_gt(used[3], 0);
+}
+
+/* Two nodes over one store entry share a packed copy; it follows the entry's version and nothing else. */
+TEST(packed_weights)
+{
+    device = device_open("cpu");
+    HAVE(device);
+    Shape in[3] = {SHAPE(1, 16, 4, 4), SHAPE(32, 16, 3, 3), {.rank = -1}}, out = SHAPE(1, 32, 4, 4);
+    uint64_t version = 1;
+    Call a = {0}, b = {0};
+    Conv2dAttrs attrs = {.stride = 1, .dilation = 1, .groups = 1, .padding = 1};
+    call_open(&a, "conv2d", in, 3, out, attrs, "direct");
+    call_open(&b, "conv2d", in, 3, out, attrs, "direct");
+    b.k.shared = a.k.shared;
+    Call *calls[] = {&a, &b};
+    for (int i = 0; i < 2; i++) {
+        calls[i]->in[0].format = calls[i]->out[0].format = C16;
+        calls[i]->in[1].version = &version;
+        MUST(calls[i]->k.kernel->prepare(&calls[i]->k));
+    }
+    if (strcmp(a.k.chosen, "direct"))
+        SKIP("no oneDNN here");
+    ck_assert_uint_gt(a.k.state_bytes, 32 * 16 * 9 * 4 - 1);
+    ck_assert_uint_lt(b.k.state_bytes, 32 * 16 * 9 * 4);
+    Random r = random_stream(7, "packed", 0);
+    float *x = normals(&r, in[0]), *w = normals(&r, in[1]), first;
+    fill(&a.in[0], x);
+    fill(&a.in[1], w);
+    b.in[0].data = a.in[0].data;
+    b.in[1].data = a.in[1].data;
+    call_run(&a);
+    first = *(float *)a.out[0].data;
+    ck_assert(first != 0 && first == first);
+    for (int i = 0; i < 32 * 16 * 9; i++)
+        ((float *)a.in[1].data)[i] *= 2;
+    call_run(&b);
+    ck_assert_msg(*(float *)b.out[0].data == first, "the copy changed without a new version");
+    free(b.out[0].data);
+    version++;
+    call_run(&b);
+    ck_assert_msg(*(float *)b.out[0].data == 2 * first, "the copy did not follow the version");
+    a.k.kernel->release(&a.k);
+    b.k.kernel->release(&b.k);
+    ck_assert_ptr_null(a.shared);
+    free(a.in[0].data);
+    free(a.in[1].data);
+    free(a.out[0].data);
+    free(b.out[0].data);
+    free(x);
+    free(w);
+    device_close(device);
+}
+
+TEST_MAIN("conv2d kernels", random_shapes, packed_weights)

@@ -1,0 +1,128 @@
+#!/bin/bash
+# check.sh BUILD [all] - builds everything, runs every test, prints each part's time, ends with one line of counts.
+#   parts of `make check`:      build, tests, emulated CUDA, the emulator's self-test, sanitizers, nvcc where it is
+#   `make check-all` adds:      the second compiler, valgrind, the long sanitizer and emulator builds, fuzzing, kills
+# Runs from the repository root; needs no GPU, no data, no network.
+set -u
+build=${1:?usage: check.sh BUILD [all]}
+all=${2:-}
+log=$build/check
+mkdir -p "$log"
+passed=0 failed=0 skipped=0
+started=$SECONDS
+
+part() { part=$1; part_started=$SECONDS; printf '\n== %s\n' "$part"; }
+done_part() { printf -- '-- %s: %d s\n' "$part" $((SECONDS - part_started)); }
+good() { passed=$((passed + 1)); printf 'ok    %s\n' "$1"; }
+bad() { failed=$((failed + 1)); printf 'FAIL  %s\n' "$1"; [ ! -s "${2:-}" ] || tail -n 40 "$2" | sed 's/^/      | /'; }
+skip() { skipped=$((skipped + 1)); printf 'skip  %s\n' "$1"; }
+
+# step NAME COMMAND...: one command that must succeed
+step() {
+    local name=$1
+    shift
+    if "$@" >"$log/step" 2>&1; then good "$name"; else bad "$name" "$log/step"; fi
+}
+
+# suite NAME PROGRAM [VARIABLE=VALUE...]: a program of Check's; its own counts are added
+suite() {
+    local name=$1 program=$2 out="$log/${1//[ \/]/_}"
+    shift 2
+    if [ ! -x "$program" ]; then bad "$name: $program was not built"; return; fi
+    env "$@" timeout 900 "$program" >"$out" 2>&1
+    local status=$? line
+    line=$(grep -E '^[0-9]+%: Checks: ' "$out" | tail -n 1)
+    local checks failures errors skips
+    checks=$(sed -E 's/.*Checks: ([0-9]+).*/\1/' <<<"$line")
+    failures=$(sed -E 's/.*Failures: ([0-9]+).*/\1/' <<<"$line")
+    errors=$(sed -E 's/.*Errors: ([0-9]+).*/\1/' <<<"$line")
+    skips=$(grep -c '^SKIP ' "$out")
+    if [ -z "$line" ]; then bad "$name: ended with status $status and no counts" "$out"; return; fi
+    failed=$((failed + failures + errors))
+    skipped=$((skipped + skips))
+    passed=$((passed + checks - failures - errors - skips))
+    if [ "$status" = 0 ]; then printf 'ok    %-40s %s tests\n' "$name" "$checks"
+    else printf 'FAIL  %s\n' "$name"; grep -vE '^Running suite' "$out" | tail -n 30 | sed 's/^/      | /'; fi
+    grep '^SKIP ' "$out" | sed 's/^SKIP /      skipped: /'
+}
+
+# build_quietly NAME MAKE-ARGUMENTS...: must succeed without a warning
+build_quietly() {
+    local name=$1
+    shift
+    if ! ${MAKE:-make} --no-print-directory -j2 "$@" >"$log/build" 2>&1; then bad "$name" "$log/build"; return 1
+    elif grep -qE 'warning:|warning #' "$log/build"; then bad "$name: warnings" "$log/build"; return 1
+    else good "$name"; fi
+}
+
+programs() { for t in tests/[1-7]*.c; do basename "$t" .c; done; }
+# programs whose tests run on every device of the build
+devices="200_op_cases 201_op_formats 210_peer_ops 220_conv2d 240_batch_norm 250_losses 260_resize 270_augment
+         400_plans 410_whole_steps 500_networks 510_steps"
+
+part "build"
+build_quietly "library, programs and tests" CUDA= BUILD="$build" all tests || { echo "0 passed, 1 failed"; exit 1; }
+done_part
+
+part "tests"
+for t in $(programs); do suite "$t" "$build/tests/$t"; done
+done_part
+
+part "plans without reuse, with poison, without fusion"
+for t in 200_op_cases 500_networks 510_steps; do
+    [ -x "$build/tests/$t" ] || continue
+    for v in ENGINE_NOPLAN=1 ENGINE_POISON=1 ENGINE_NOFUSE=1; do suite "$t $v" "$build/tests/$t" $v; done
+done
+done_part
+
+part "CUDA, emulated"
+for t in $devices; do
+    [ -f "tests/$t.c" ] || continue
+    suite "$t on emulated CUDA" "$build/tests/$t" LD_LIBRARY_PATH="$build/emu" FAKECUDA=lazy
+done
+for s in CE_SCHED=desc CE_SCHED=rand; do
+    suite "200_op_cases $s" "$build/tests/200_op_cases" LD_LIBRARY_PATH="$build/emu" FAKECUDA=rand $s CK_RUN_CASE=cuda
+done
+bash tests/cudaemu/selftest.sh "$build/cudaemu" quick >"$log/selftest" 2>&1
+line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log/selftest" | tail -n 1)
+if [[ $line =~ ^([0-9]+)\ passed,\ 0\ failed ]]; then
+    passed=$((passed + BASH_REMATCH[1])); printf 'ok    %-40s %s\n' "planted mistakes are found" "$line"
+else bad "planted mistakes are found: $line" "$log/selftest"; fi
+done_part
+
+part "sanitizers (address, undefined)"
+if build_quietly "build with sanitizers" CUDA= BUILD="$build/asan" SAN=address,undefined EMU=asan tests; then
+    export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_leaks=1
+    for t in $(programs); do suite "$t sanitized" "$build/asan/tests/$t"; done
+    suite "200_op_cases on emulated CUDA, sanitized" "$build/asan/tests/200_op_cases" \
+        LD_LIBRARY_PATH="$build/asan/emu-asan" FAKECUDA=lazy CK_RUN_CASE=cuda
+    for f in tests/fuzz/fuzz_*.c; do
+        name=$(basename "$f" .c) kind=${name#fuzz_}
+        [ -d "tests/fuzz/corpus/$kind" ] || { skip "$name: no corpus"; continue; }
+        if ${CC:-gcc} -std=c11 -D_GNU_SOURCE -I. -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+            -fopenmp tests/fuzz/replay.c "$f" "$build/asan/libface.a" -L"$build/asan" -lguise -lpng -ljpeg -lz -linih \
+            -lm -Wl,-rpath,"$PWD/$build/asan" -o "$build/asan/replay_$kind" >"$log/step" 2>&1; then
+            step "replay of the corpus $kind" "$build/asan/replay_$kind" "tests/fuzz/corpus/$kind"
+        else bad "$name" "$log/step"; fi
+    done
+fi
+done_part
+
+part "CUDA, compiled"
+if command -v nvcc >/dev/null 2>&1; then
+    if build_quietly "library and programs with nvcc ($(nvcc --version | sed -n 's/.*release \([0-9.]*\).*/\1/p'))" \
+        CUDA=1 BUILD="$build/cuda" all; then
+        "$build/cuda/bin/op" leaky_relu --in /dev/null --out /dev/null --backend cuda >"$log/step" 2>&1
+        if nvidia-smi >/dev/null 2>&1; then skip "a GPU is here: make check-gpu runs the tests on it"
+        elif grep -qi 'gpu\|cuda' "$log/step"; then good "without a GPU --backend cuda says so"
+        else bad "without a GPU --backend cuda says so" "$log/step"; fi
+    fi
+else
+    skip "nvcc is not here: CUDA sources were emulated, not compiled for a GPU"
+fi
+done_part
+
+if [ -n "$all" ]; then . tests/check_all.sh; fi
+
+printf '\nall parts: %d s\n%d passed, %d failed, %d skipped\n' $((SECONDS - started)) $passed $failed $skipped
+[ "$failed" = 0 ]

@@ -1,0 +1,57 @@
+# check_all.sh - what `make check-all` adds to check.sh, which sources this file.
+# shellcheck shell=bash disable=SC2154
+
+part "second compiler"
+if command -v clang >/dev/null 2>&1; then
+    # OpenMP needs clang's own runtime where gcc's header is not enough
+    if printf '#include <omp.h>\n' | clang -fopenmp -E - >/dev/null 2>&1; then
+        if build_quietly "build with clang" CUDA= CC=clang CXX=clang++ BUILD="$build/clang" all tests; then
+            for t in $(programs); do suite "$t clang" "$build/clang/tests/$t"; done
+        fi
+    else skip "clang has no OpenMP here (libomp-dev)"; fi
+else skip "clang is not here"; fi
+done_part
+
+part "portable build: no oneDNN, no AVX-512"
+if build_quietly "portable build" CUDA= ONEDNN= MARCH=x86-64 BUILD="$build/portable" all tests; then
+    for t in $(programs); do suite "$t portable" "$build/portable/tests/$t"; done
+fi
+done_part
+
+part "valgrind"
+if command -v valgrind >/dev/null 2>&1; then
+    for t in 100_program 110_safetensors 610_faces 701_run; do
+        [ -x "$build/portable/tests/$t" ] || continue
+        step "$t under valgrind" env CK_FORK=no valgrind -q --error-exitcode=9 --exit-on-first-error=yes \
+            "$build/portable/tests/$t"
+    done
+else skip "valgrind is not here"; fi
+done_part
+
+part "emulator, thread sanitizer and full self-test"
+if build_quietly "emulated CUDA with the thread sanitizer" CUDA= ONEDNN= BUILD="$build/tsan" SAN=thread OPENMP= EMU=tsan tests; then
+    suite "200_op_cases, races in blocks" "$build/tsan/tests/200_op_cases" LD_LIBRARY_PATH="$build/tsan/emu-tsan" \
+        CK_RUN_CASE=cuda TSAN_OPTIONS=halt_on_error=1
+    suite "200_op_cases, races between blocks" "$build/tsan/tests/200_op_cases" CE_BLOCKRACES=1 \
+        LD_LIBRARY_PATH="$build/tsan/emu-tsan" CK_RUN_CASE=cuda TSAN_OPTIONS=halt_on_error=1
+fi
+step "planted mistakes, every build and schedule" bash tests/cudaemu/selftest.sh "$build/cudaemu" full
+done_part
+
+part "fuzzing, a minute each"
+if command -v clang >/dev/null 2>&1; then
+    for f in tests/fuzz/fuzz_*.c; do
+        kind=$(basename "$f" .c) kind=${kind#fuzz_}
+        if clang -std=c11 -D_GNU_SOURCE -I. -Ibuild/gen -g -O1 -fsanitize=fuzzer,address,undefined "$f" data/*.c \
+            engine/error.c engine/file.c engine/json.c engine/safetensors.c -lpng -ljpeg -lz -lm -fopenmp \
+            -o "$build/fuzz_$kind" >"$log/step" 2>&1; then
+            mkdir -p "$build/corpus_$kind"
+            step "fuzz_$kind" "$build/fuzz_$kind" -max_total_time=60 "$build/corpus_$kind" "tests/fuzz/corpus/$kind"
+        else skip "fuzz_$kind: no libFuzzer here"; fi
+    done
+else skip "clang is not here"; fi
+done_part
+
+part "kills"
+step "an interrupted run ends with the same numbers" bash tests/kills.sh "$build/bin" 12
+done_part

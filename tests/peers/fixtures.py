@@ -1,0 +1,112 @@
+"""PyTorch's forward passes and gradients of small networks.
+
+    python tests/peers/fixtures.py        writes tests/fixtures/networks.safetensors (read by 500_networks)
+
+Needs PyTorch 2, numpy and safetensors.  Network N of metadata "networks" (one a line: N, kind, key=value ...) has
+    N.weights.NAME     parameters and statistics before, floats under the engine's names
+    N.in.NAME          inputs; d_RESULT are cotangents
+    N.eval.RESULT      results with running statistics
+    N.train.RESULT     results with the statistics of the batch
+    N.grad.NAME        of those, gradients of parameters and inputs; of tensors above 1,024 elements instead
+    N.proj.NAME        sum_i g_i cos(0.61803398875 (k + 1) i) for k = 0..3, and the length of g
+    N.after.NAME       running statistics afterwards
+Results are double.  Metadata "parameters" counts the paper's networks (name, without and with biases of convolutions),
+"resnet50" has the names and shapes of torchvision's ResNet-50 without its last layer.
+"""
+import torch
+import torch.nn.functional as F
+
+from fixture import normal, save
+from networks import AttributeEncoder, Discriminator, Generator, Recogniser, Resnet, draw, parameters
+from ops import arcface
+
+FULL = 1024
+
+
+def project(g):
+    g = g.flatten()
+    i = torch.arange(g.numel(), dtype=torch.double)
+    return torch.stack([(g * torch.cos(0.61803398875 * (k + 1) * i)).sum() for k in range(4)] + [g.norm()])
+
+
+def record(out, name, module, inputs, run, labels=None):
+    """run(inputs, mode) gives results by name."""
+    put = lambda kind, key, value: out.__setitem__(f"{name}.{kind}.{key}", value.detach().clone())
+    buffers = dict(module.named_buffers())
+    for key, value in module.state_dict().items():
+        put("weights", key, value.float())
+    if labels is not None:
+        put("in", "labels", labels)
+    for key, value in run(inputs, "eval").items():
+        put("eval", key, value)
+    for value in inputs.values():
+        value.requires_grad_()
+    results = run(inputs, "train")
+    g = torch.Generator().manual_seed(len(out))
+    cotangents = {key: normal(g, *value.shape) for key, value in results.items()}
+    wrt = dict(module.named_parameters()) | inputs
+    grads = torch.autograd.grad(list(results.values()), list(wrt.values()), list(cotangents.values()))
+    for key, value in inputs.items():
+        put("in", key, value.float())
+    for key, value in results.items():
+        put("train", key, value)
+        put("in", "d_" + key, cotangents[key].float())
+    for key, g in zip(wrt, grads):
+        put("grad" if g.numel() <= FULL else "proj", key, g if g.numel() <= FULL else project(g))
+    for key, value in buffers.items():
+        put("after", key, value)
+
+
+def main():
+    torch.set_num_threads(1)
+    g = torch.Generator().manual_seed(1)
+    n = lambda *shape: normal(g, *shape)
+    out, lines = {}, []
+
+    for name, size, width, z, bias, batch in [("A16", 16, 4, 8, 0, 3), ("A32", 32, 5, 6, 1, 4)]:
+        a = draw(AttributeEncoder(size, width, z, bool(bias)), g)
+        record(out, name, a, {"x": n(batch, 3, size, size)}, lambda i, mode: a(i["x"], mode))
+        lines.append(f"{name} attribute_encoder size={size} width={width} z={z} bias={bias} batch={batch} groups=1")
+
+    for name, size, width, bias, batch, groups in [("D16", 16, 4, 0, 6, 2), ("D32", 32, 3, 1, 4, 1)]:
+        d = draw(Discriminator(size, width, bool(bias)), g)
+        record(out, name, d, {"x": n(batch, 3, size, size)}, lambda i, mode: d(i["x"], mode, groups))
+        lines.append(f"{name} discriminator size={size} width={width} z=0 bias={bias} batch={batch} groups={groups}")
+
+    for name, size, width, identity, z, bias, batch in [("G16", 16, 4, 8, 4, 0, 3), ("G32", 32, 3, 7, 5, 1, 4)]:
+        m = draw(Generator(size, width, identity, z, bool(bias)), g)
+        inputs = {"identity": F.normalize(n(batch, identity)).float().double(), "attributes": n(batch, z)}
+        record(out, name, m, inputs, lambda i, mode: m(i["identity"], i["attributes"], mode))
+        lines.append(f"{name} generator size={size} width={width} z={z} bias={bias} batch={batch} groups=1 "
+                     f"identity={identity}")
+
+    for name, size, side, blocks, width, embedding, small, batch in [
+            ("R16", 16, 8, (1, 2, 0, 0), 4, 8, 1, 4), ("R32", 32, 1, (2, 1, 1, 1), 4, 9, 0, 6)]:
+        r = draw(Recogniser(blocks, width, side, embedding, bool(small)), g)
+        r.classes = torch.nn.Linear(embedding, 5, bias=False).double()
+        with torch.no_grad():
+            r.classes.weight.copy_(n(5, embedding))
+        labels = torch.randint(5, (batch,), generator=g, dtype=torch.int32)
+
+        def run(i, mode):
+            z = r(i["x"], mode)
+            o = {"x": z, "w": r.classes.weight, "labels": labels}
+            return {"embedding": z} | ({"loss": arcface(o, 16, 0.5, False).mean()} if mode == "train" else {})
+
+        record(out, name, r, {"x": n(batch, 3, size, size)}, run, labels)
+        lines.append(f"{name} recogniser size={size} width={width} z=0 bias=0 batch={batch} groups=1 "
+                     f"identity={embedding} small_stem={small} blocks={','.join(map(str, blocks))}")
+
+    with torch.device("meta"):
+        paper = {"attribute_encoder": AttributeEncoder(128, 128, 128), "discriminator": Discriminator(128, 128),
+                 "generator": Generator(128, 64, 512, 128), "resnet50": Resnet((3, 4, 6, 3), 64),
+                 "recogniser": Recogniser((3, 4, 6, 3), 64, 4, 512)}
+    counts = "\n".join(f"{k} {parameters(m, False)} {parameters(m, True)}" for k, m in paper.items())
+    shapes = "\n".join(f"{k} {','.join(map(str, v.shape))}" for k, v in paper["resnet50"].state_dict().items())
+    print(counts)
+    save("networks.safetensors", out, {"networks": "\n".join(lines), "parameters": counts, "resnet50": shapes},
+         "fixtures.py")
+
+
+if __name__ == "__main__":
+    main()
