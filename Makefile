@@ -59,19 +59,19 @@ $(BUILD)/gen/stamp: $(wildcard engine/ops/*) $(REF) $(CPU) $(CU) $(CUHOST) tests
 	$(Q)sh tests/tables.sh $(BUILD)/gen
 
 $O/engine/%.o: engine/%.c $(BUILD)/gen/stamp
-	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -DGUISE_VERSION='"$(VERSION)"' -MMD -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -DGUISE_VERSION='"$(VERSION)"' -MMD -MP -c $< -o $@
 $O/gen/%.o: $(BUILD)/gen/stamp
 	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -c $(BUILD)/gen/$*.c -o $@
 $O/kernels/reference/%.64.o: kernels/reference/%.c $(BUILD)/gen/stamp
-	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -DREFERENCE64 -MMD -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -DREFERENCE64 -MMD -MP -c $< -o $@
 $O/kernels/cpu/%.o: kernels/cpu/%.c $(BUILD)/gen/stamp
-	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -march=$(MARCH) -ffp-contract=fast -fno-trapping-math -MMD -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -march=$(MARCH) -ffp-contract=fast -fno-trapping-math -MMD -MP -c $< -o $@
 $O/kernels/cuda/%.o: kernels/cuda/%.cu $(BUILD)/gen/stamp
-	$(Q)mkdir -p $(@D) && $(NVCC) $(NVFLAGS) -MMD -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(NVCC) $(NVFLAGS) -MMD -MP -c $< -o $@
 $O/kernels/cuda/%.o: kernels/cuda/%.c $(BUILD)/gen/stamp
-	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -isystem $(CUDAHOME)/include -MMD -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -isystem $(CUDAHOME)/include -MMD -MP -c $< -o $@
 $O/%.o: %.c $(BUILD)/gen/stamp
-	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/libguise.so: $(HOSTOBJ) $(if $(CUDA),$(CUOBJ) $O/gen/kernel_table_cuda.o,$O/gen/kernel_table.o)
 	$(Q)$(CC) -shared $(CFLAGS) -o $@ $^ $(LDLIBS) $(CUDALIBS)
@@ -93,11 +93,11 @@ EMUOBJ  := $(CU:%.cu=$(EMUDIR)/%.o) $(filter-out $(EMUDIR)/kernels/cuda/vendor%,
 EMUINC  := $(CPPFLAGS) -Itests/cudaemu -Itests/cudaemu/include
 emu: $(EMUDIR)/libguise.so
 $(EMUDIR)/%.o: %.cu $(BUILD)/gen/stamp
-	$(Q)mkdir -p $(@D) && $(CXX) $(EMUINC) $(WARN) $(EMU_CXXFLAGS_$(EMU)) -fPIC -MMD -x c++ -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(CXX) $(EMUINC) $(WARN) $(EMU_CXXFLAGS_$(EMU)) -fPIC -MMD -MP -x c++ -c $< -o $@
 $(EMUDIR)/%.o: %.c $(BUILD)/gen/stamp
-	$(Q)mkdir -p $(@D) && $(CC) $(EMUINC) $(CFLAGS) -MMD -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(EMUINC) $(CFLAGS) -MMD -MP -c $< -o $@
 $(EMUDIR)/%.o: tests/cudaemu/%.cpp $(BUILD)/gen/stamp
-	$(Q)mkdir -p $(@D) && $(CXX) $(EMUINC) $(WARN) $(EMU_CXXFLAGS_$(EMU)) -fPIC -MMD -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(CXX) $(EMUINC) $(WARN) $(EMU_CXXFLAGS_$(EMU)) -fPIC -MMD -MP -c $< -o $@
 $(EMUDIR)/libguise.so: $(HOSTOBJ) $(EMUOBJ) $O/gen/kernel_table_cuda.o
 	$(Q)$(CXX) -shared $(SANFLAGS) $(EMU_CXXFLAGS_$(EMU)) $(OPENMP) -o $@ $^ $(LDLIBS)
 

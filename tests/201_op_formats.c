@@ -20,7 +20,8 @@ static void move(const Tensor *t, void *placed, void *logical, bool into)
 {
     size_t size = t->dtype == U8 ? 1 : 4;
     for (int64_t i = 0, n = shape_count(t->shape); i < n; i++) {
-        char *a = (char *)placed + (size_t)place(t->format, t->shape, i) * size, *b = (char *)logical + (size_t)i * size;
+        char *a = (char *)placed + (size_t)place(t->format, t->shape, i) * size;
+        char *b = (char *)logical + (size_t)i * size;
         memcpy(into ? a : b, into ? b : a, size);
     }
 }

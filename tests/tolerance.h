@@ -11,5 +11,12 @@
 /* The double reference against PyTorch in double, relative to the largest result: both round at 1.1e-16 and differ in
  * the order of their sums; the longest of the cases have some 1,000 terms. */
 #define TOLERANCE_PEER_DOUBLE 1e-13
+/* One float for a double. */
+#define TOLERANCE_FLOAT_ROUNDING 6e-8
+/* Whole networks in double against PyTorch. */
+#define TOLERANCE_NETWORK_DOUBLE 1e-11
+/* The same in float. */
+#define TOLERANCE_NETWORK 1e-5
+#define TOLERANCE_NETWORK_GRADIENT 1e-4
 
 #endif

@@ -35,6 +35,13 @@ static int axis_of(OpShapes *s, int axis)
     return -1;
 }
 
+/* One spelling of an axis, so that equal ops are found to be equal; what is out of range stays so for infer. */
+static int axis_from_front(Val x, int axis)
+{
+    int rank = val_shape(x).rank;
+    return val_ok(x) && axis < 0 && axis + rank >= 0 ? axis + rank : axis;
+}
+
 static double no_flop(const OpShapes *s)
 {
     (void)s;
@@ -263,9 +270,7 @@ OP(concat) = {
 Val op_concat(Vals xs, int axis)
 {
     Prog *p = op_prog(xs.v, xs.n);
-    if (p && val_ok(xs.v[0]) && axis < 0)
-        axis += val_shape(xs.v[0]).rank;
-    return p ? op_append(p, &op_concat_def, xs.v, xs.n, &(ConcatAttrs){axis}, NULL) : NONE;
+    return p ? op_append(p, &op_concat_def, xs.v, xs.n, &(ConcatAttrs){axis_from_front(xs.v[0], axis)}, NULL) : NONE;
 }
 
 /* ---------------------------------------------------------------- slice and its transpose */
@@ -360,7 +365,7 @@ static int narrow(int64_t v)
 Val op_slice(Val x, int axis, int64_t start, int64_t stop)
 {
     int64_t size = val_dim(x, axis);
-    axis = axis < 0 && val_ok(x) ? axis + val_shape(x).rank : axis;
+    axis = axis_from_front(x, axis);
     start = start < 0 ? start + size : start;
     stop = stop < 0 ? stop + size : stop;
     if (val_ok(x) && axis >= 0 && axis < val_shape(x).rank && start == 0 && stop == size)
@@ -370,6 +375,6 @@ Val op_slice(Val x, int axis, int64_t start, int64_t stop)
 
 Val op_pad_slice(Val x, int axis, int64_t start, int64_t size)
 {
-    axis = axis < 0 && val_ok(x) ? axis + val_shape(x).rank : axis;
+    axis = axis_from_front(x, axis);
     return op_build(&op_pad_slice_def, &(PadSliceAttrs){axis, narrow(start), narrow(size)}, NULL, 1, x);
 }

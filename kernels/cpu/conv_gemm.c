@@ -54,6 +54,12 @@ typedef struct Run {
 static Run run_of(Axis a, int64_t add, int64_t first, int64_t last)
 {
     Run r = {.every = a.div, .advance = a.mul};   /* one of mul and div is 1 */
+    if (a.mul == 1 && a.div == 1) {
+        r.begin = first > -add ? first : -add;
+        r.end = last < a.size - add ? last : a.size - add;
+        r.at = r.begin + add;
+        return r;
+    }
     /* 0 <= o mul + add <= (size - 1) div */
     int64_t low = ceil_div(-add, a.mul), high = ((a.size - 1) * a.div - add) < 0
                 ? -1 : ((a.size - 1) * a.div - add) / a.mul;
@@ -103,9 +109,11 @@ static void gather(const Gather *g, int64_t plane_tap, int64_t pixel, int64_t co
     while (count > 0) {
         int64_t b = pixel / g->out_pixels, o = pixel % g->out_pixels, oy = o / g->out_width, ox = o % g->out_width;
         int64_t n = g->out_width - ox < count ? g->out_width - ox : count;
-        Run rows = run_of(g->row, row_add, oy, oy + 1), columns = run_of(g->column, column_add, ox, ox + n);
+        Run rows = run_of(g->row, row_add, oy, oy + 1), columns = {0};
+        if (rows.begin < rows.end)
+            columns = run_of(g->column, column_add, ox, ox + n);
         int64_t i = ox;
-        if (rows.begin < rows.end && columns.begin < columns.end) {
+        if (columns.begin < columns.end) {
             const View *v = g->from;
             const float *line = view_plane(v, b, plane) + rows.at * g->from_width * v->step;
             const float *seen = line + columns.at * v->step;
@@ -136,15 +144,21 @@ static void gather(const Gather *g, int64_t plane_tap, int64_t pixel, int64_t co
 }
 
 /* ---------------------------------------------------------------- forward and backward data */
+/* Row r of w is contiguous over k for the forward product; backward data walks the taps of one filter at a time. */
 static void pack_weights(const void *context, int64_t row, int rows, int64_t k0, int64_t kc, float *to)
 {
     const Job *j = context;
+    const float *w = j->c->w + j->group * j->group_f * j->group_c * j->taps;
     bool forward = j->c->direction == CONV_FORWARD;
     for (int r = 0; r < rows; r++)
-        for (int64_t p = 0; p < kc; p++) {
-            int64_t other = (k0 + p) / j->taps, tap = (k0 + p) % j->taps;
-            int64_t f = forward ? row + r : other, c = forward ? other : row + r;
-            to[p * GEMM_MR + r] = j->c->w[((j->group * j->group_f + f) * j->group_c + c) * j->taps + tap];
+        for (int64_t p = 0; p < kc;) {
+            int64_t f = forward ? row + r : (k0 + p) / j->taps, skip = forward ? 0 : (k0 + p) % j->taps;
+            int64_t n = forward || j->taps - skip > kc - p ? kc - p : j->taps - skip;
+            const float *from = forward ? w + f * j->group_c * j->taps + k0
+                                        : w + (f * j->group_c + row + r) * j->taps + skip;
+            for (int64_t i = 0; i < n; i++)
+                to[(p + i) * GEMM_MR + r] = from[i];
+            p += n;
         }
 }
 

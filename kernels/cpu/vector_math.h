@@ -84,9 +84,11 @@ static inline float vm_tanh(float x)
     return copysignf(e / (e + 2.0f), x);
 }
 
+/* With t = exp(-|x|) <= 1 neither tail overflows: 1 / (1 + t) on the right, t / (1 + t) on the left. */
 static inline float vm_sigmoid(float x)
 {
-    return 1.0f / (1.0f + vm_exp(-x));
+    float t = vm_exp(-fabsf(x));
+    return (x < 0 ? t : 1.0f) / (1.0f + t);
 }
 
 /* log(1 + t) = 2 atanh(t / (2 + t)), whose argument is at most 1/3 for t <= 1. */

@@ -41,7 +41,8 @@
 UNARY(exp, expf(x))
 UNARY(log, logf(x))
 UNARY(tanh, tanhf(x))
-UNARY(sigmoid, 1.0f / (1.0f + expf(-x)))
+/* Spelled so that the left tail does not overflow. */
+UNARY(sigmoid, (x < 0 ? expf(-fabsf(x)) : 1.0f) / (1.0f + expf(-fabsf(x))))
 UNARY(softplus, fmaxf(x, 0.0f) + log1pf(expf(-fabsf(x))))
 UNARY(square, x * x)
 UNARY(sqrt, sqrtf(x))

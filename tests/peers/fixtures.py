@@ -4,10 +4,10 @@
 
 Needs PyTorch 2, numpy and safetensors.  Network N of metadata "networks" (one a line: N, kind, key=value ...) has
     N.weights.NAME     parameters and statistics before, floats under the engine's names
-    N.in.NAME          inputs; d_RESULT are cotangents
+    N.in.x             the input, of the generator identity and attributes side by side; d_RESULT are cotangents
     N.eval.RESULT      results with running statistics
     N.train.RESULT     results with the statistics of the batch
-    N.grad.NAME        of those, gradients of parameters and inputs; of tensors above 1,024 elements instead
+    N.grad.NAME        of those, gradients of parameters and x; of tensors above 1,024 elements instead
     N.proj.NAME        sum_i g_i cos(0.61803398875 (k + 1) i) for k = 0..3, and the length of g
     N.after.NAME       running statistics afterwards
 Results are double.  Metadata "parameters" counts the paper's networks (name, without and with biases of convolutions),
@@ -16,7 +16,7 @@ Results are double.  Metadata "parameters" counts the paper's networks (name, wi
 import torch
 import torch.nn.functional as F
 
-from fixture import normal, save
+from fixture import normal, rounded, save
 from networks import AttributeEncoder, Discriminator, Generator, Recogniser, Resnet, draw, parameters
 from ops import arcface
 
@@ -75,8 +75,8 @@ def main():
 
     for name, size, width, identity, z, bias, batch in [("G16", 16, 4, 8, 4, 0, 3), ("G32", 32, 3, 7, 5, 1, 4)]:
         m = draw(Generator(size, width, identity, z, bool(bias)), g)
-        inputs = {"identity": F.normalize(n(batch, identity)).float().double(), "attributes": n(batch, z)}
-        record(out, name, m, inputs, lambda i, mode: m(i["identity"], i["attributes"], mode))
+        x = torch.cat([rounded(F.normalize(n(batch, identity))), n(batch, z)], 1)
+        record(out, name, m, {"x": x}, lambda i, mode: m(i["x"][:, :identity], i["x"][:, identity:], mode))
         lines.append(f"{name} generator size={size} width={width} z={z} bias={bias} batch={batch} groups=1 "
                      f"identity={identity}")
 
