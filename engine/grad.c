@@ -79,6 +79,14 @@ Vals prog_vjp(Vals ys, Vals dys, Vals wrt)
         answer[i] = val_of(p, 0);
     if (!p || p->mistake)
         return (Vals){answer, p ? wrt.n : 0};
+    for (int i = 0; i < ys.n + wrt.n; i++) {
+        Val v = i < ys.n ? ys.v[i] : wrt.v[i - ys.n];
+        if (v.p != p || !v.id)
+            prog_mistake(p, "gradient: %s %d %s", i < ys.n ? "result" : "value", i < ys.n ? i : i - ys.n,
+                         v.id ? "belongs to another program" : "is missing");
+    }
+    if (p->mistake)
+        return (Vals){answer, wrt.n};
     int values = p->nvalues, nodes = p->nnodes;
     bool *reach = reached(p, wrt);
     Val *grads = must_zalloc(sizeof *grads * (size_t)values);

@@ -1,5 +1,6 @@
 /* op.c - what can be said of any op from its definition: attributes as text, operands, costs. */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,9 +62,12 @@ static int attr_set(const OpDef *op, const OpAttr *a, const char *value, void *a
     char *end = NULL;
     errno = 0;
     switch (a->type) {
-    case ATTR_INT:
-        *(int *)at = (int)strtol(value, &end, 10);
+    case ATTR_INT: {
+        long n = strtol(value, &end, 10);
+        errno = n < INT_MIN || n > INT_MAX ? ERANGE : errno;
+        *(int *)at = (int)n;
         break;
+    }
     case ATTR_REAL:
         *(float *)at = strtof(value, &end);
         break;
@@ -183,6 +187,7 @@ static double cost(const Prog *p, const Node *n, bool flop)
     double bytes = 0, elements = 0;
     for (int i = 0; i < n->nin + n->nout; i++) {
         int id = i < n->nin ? n->in[i] : n->out[i - n->nin];
+        id = id < p->nvalues ? id : 0;   /* broken programs are printed too */
         shapes[i] = id ? p->values[id].shape : (Shape){.rank = -1};
         types[i] = id ? p->values[id].dtype : F32;
         double count = (double)shape_count(shapes[i]);

@@ -26,10 +26,12 @@ void prog_verify(Prog *p, const char *pass)
             if (v && p->values[v].from == FROM_NODE && p->values[v].source >= n)
                 broken(p, pass, n, "an operand is made later");
         }
-        for (int j = 0; j < node->nout; j++)
-            if (p->values[node->out[j]].from != FROM_NODE || p->values[node->out[j]].source != n ||
-                p->values[node->out[j]].result != j)
+        for (int j = 0; j < node->nout; j++) {
+            int v = node->out[j];
+            if (v <= 0 || v >= p->nvalues || p->values[v].from != FROM_NODE || p->values[v].source != n ||
+                p->values[v].result != j)
                 broken(p, pass, n, "a result does not know its node");
+        }
         int room = (node->nout > node->nin ? node->nout : node->nin) + NODE_EXTRA, nout = room;
         if (room > 64)
             continue;   /* ops over all parameters: checked when they were recorded */
@@ -38,6 +40,15 @@ void prog_verify(Prog *p, const char *pass)
         for (int j = 0; j < node->nout; j++)
             if (!shape_equal(out[j], p->values[node->out[j]].shape) || dtype[j] != p->values[node->out[j]].dtype)
                 broken(p, pass, n, "a result's shape is not what infer says");
+    }
+    for (int i = 0; i < p->noutputs; i++)
+        if (p->outputs[i] <= 0 || p->outputs[i] >= p->nvalues)
+            broken(p, pass, -1, "an output is no value");
+    for (int i = 0; i < p->nupdates; i++) {
+        int v = p->updates[i].value;
+        if (v <= 0 || v >= p->nvalues || p->updates[i].entry < 0 || p->updates[i].entry >= p->store->n ||
+            !shape_equal(p->values[v].shape, p->store->entries[p->updates[i].entry]->shape))
+            broken(p, pass, -1, "an update does not fit its entry");
     }
 }
 
@@ -424,11 +435,13 @@ Prog *prog_improve(Prog *p, Vals outputs, Vals updates)
     Update *ups = must_alloc(sizeof *ups * (size_t)(updates.n + 1));
     for (int i = 0; i < outputs.n; i++) {
         outs[i] = outputs.v[i].id;
-        if (!outs[i])
-            prog_mistake(p, "output %d of the plan is no value", i);
+        if (!outs[i] || outputs.v[i].p != p) {
+            prog_mistake(p, "output %d of the plan is no value of its program", i);
+            outs[i] = 0;
+        }
     }
     for (int i = 0; i < updates.n; i++) {
-        int v = updates.v[i].id;
+        int v = updates.v[i].p == p ? updates.v[i].id : 0;
         const Node *n = v && p->values[v].from == FROM_NODE ? &p->nodes[p->values[v].source] : NULL;
         if (!n || !(n->op->flags & OP_ASSIGN) || p->values[n->in[0]].from != FROM_STORE) {
             prog_mistake(p, "update %d of the plan is not an assignment to a store value", i);

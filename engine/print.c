@@ -8,8 +8,8 @@ static const char *value_text(const Prog *p, int v, char *text, size_t size)
 {
     static const char *const dtypes[] = {"", " i32", " u8"}, *const formats[] = {"", " C16", " NHWC"};
     char shape[96];
-    const Value *x = &p->values[v];
-    if (!v)
+    const Value *x = &p->values[v > 0 && v < p->nvalues ? v : 0];
+    if (v <= 0 || v >= p->nvalues)
         snprintf(text, size, "-");
     else
         snprintf(text, size, "%%%d%s%s %s%s%s", v, x->name ? " " : "", x->name ? x->name : "",

@@ -47,6 +47,7 @@ void prog_free(Prog *p)
     free(p->outputs);
     free(p->updates);
     free(p->scope);
+    free(p->scopes);
     free(p->mistake);
     free(p);
 }
@@ -131,14 +132,16 @@ Val val_named(Val v, const char *name)
 void prog_push(Prog *p, const char *scope)
 {
     char *longer = scoped(p, scope);
+    p->scopes = must_realloc(p->scopes, sizeof *p->scopes * (size_t)(p->nscopes + 1));
+    p->scopes[p->nscopes++] = strlen(p->scope);
     free(p->scope);
     p->scope = longer;
 }
 
 void prog_pop(Prog *p)
 {
-    char *dot = strrchr(p->scope, '.');
-    *(dot ? dot : p->scope) = 0;
+    if (p->nscopes)
+        p->scope[p->scopes[--p->nscopes]] = 0;
 }
 
 /* ---------------------------------------------------------------- inputs and store values */
@@ -149,6 +152,10 @@ Val prog_input(Prog *p, const char *name, Dtype dtype, Shape shape)
     for (int i = 0; i < p->ninputs; i++)
         if (!strcmp(p->inputs[i].name, name))
             return prog_mistake(p, "input %s: there is one of this name already", name);
+    char text[96];
+    if (!shape_possible(shape))
+        return prog_mistake(p, "input %s: %s is no shape: up to %d sizes, none negative", name,
+                            shape_text(shape, text, sizeof text), RANK_MAX);
     Device *d = p->store->device;
     size_t bytes = (size_t)shape_count(shape) * (dtype == U8 ? 1 : dtype == I32 ? 4 : (size_t)d->real_bytes);
     void *data = d->alloc(d, bytes ? bytes : 1);
@@ -207,6 +214,10 @@ void prog_set_state(Prog *p, const char *name, Val value)
 {
     if (p->mistake || !value.id)
         return;
+    if (value.p != p) {
+        prog_mistake(p, "state %s: the new value belongs to another program", name);
+        return;
+    }
     char *full = scoped(p, name);
     int entry = store_find(p->store, full);
     State *s = NULL;
@@ -233,8 +244,11 @@ Val prog_rng(Prog *p)
 
 Vals prog_updates(Prog *p)
 {
+    char *scope = p->scope;
+    p->scope = "";   /* the counter's name has none */
     if (p->rng)
         prog_set_state(p, "rng", op_rng_advance(val_of(p, p->rng)));
+    p->scope = scope;
     Val *list = prog_own(p, sizeof *list * (size_t)(p->nstates + 1));
     int n = 0;
     for (int i = 0; i < p->nstates && !p->mistake; i++) {
@@ -278,8 +292,8 @@ Vals vals_join(Prog *p, Vals a, Vals b)
 
 static Input *written(Prog *p, Val input)
 {
-    if (!input.id || p->values[input.id].from != FROM_INPUT) {
-        fail("prog_write: value %s is not an input", val_name(input));
+    if (!input.id || input.p != p || p->values[input.id].from != FROM_INPUT) {
+        fail("prog_write: value %s is not an input of this program", val_name(input));
         return NULL;
     }
     return &p->origin->inputs[p->values[input.id].source];
@@ -368,6 +382,10 @@ bool node_infer(Prog *p, const OpDef *op, const int *in, int nin, const void *at
                   .in_dtype = types, .out = out, .out_dtype = dtype};
     op->infer(&s);
     *nout = s.nout;
+    char text[96];
+    for (int j = 0; j < s.nout && !p->mistake; j++)
+        if (!shape_possible(out[j]))
+            op_mistake(&s, "the result would have the shape %s", shape_text(out[j], text, sizeof text));
     free(shapes);
     free(types);
     return had || !p->mistake;

@@ -4,6 +4,9 @@
 
 #include "engine/device.h"
 
+/* Ranks up to RANK_MAX, no negative size, and a number of bytes that can be counted. */
+bool   shape_possible(Shape s);
+
 typedef struct Entry {            /* one tensor of a store */
     char *name;
     Dtype dtype;
@@ -71,6 +74,8 @@ struct Prog {
     int nstates;
     int rng;                      /* value of the random counter, 0 if unused */
     char *scope;
+    size_t *scopes;               /* lengths of the scopes around the open one */
+    int nscopes;
     char *mistake;
     const Val *building;          /* operands of the op being appended, for messages */
     void **owned;                 /* lists handed out */

@@ -8,6 +8,8 @@
 #include <omp.h>
 #endif
 
+#include "engine/file.h"
+#include "engine/json.h"
 #include "engine/plan.h"
 
 static double now(void)
@@ -109,7 +111,7 @@ static int read_output(Plan *plan, Val output, void *data, bool wide)
 {
     Device *d = plan->device;
     int i = 0;
-    while (i < plan->q->noutputs && plan->asked[i] != output.id)
+    while (i < plan->q->noutputs && (plan->asked[i] != output.id || output.p != plan->q->origin))
         i++;
     if (i == plan->q->noutputs)
         return fail("plan %s: value %s is not among its outputs", plan->name, val_name(output));
@@ -195,24 +197,25 @@ void plan_profile(const Plan *plan, FILE *to)
 
 int plan_trace(const Plan *plan, const char *path)
 {
-    FILE *f = fopen(path, "w");
-    if (!f)
-        return fail("%s: cannot write here", path);
+    FileWriter w;
+    if (file_open(&w, path))
+        return -1;
+    FILE *f = w.stream;
     double at = 0, runs = plan->runs ? (double)plan->runs : 1;
     fprintf(f, "[");
     for (int s = 0; s < plan->nsteps; s++) {
         const Step *step = &plan->steps[s];
         double us = 1e6 * step->seconds / runs;
-        char key[512];
-        tuning_key(&step->call, key, sizeof key);
-        fprintf(f, "%s\n{\"name\":\"%s\",\"cat\":\"%s\",\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":%.3f,\"dur\":%.3f,"
-                   "\"args\":{\"value\":\"%s\",\"flop\":%.0f,\"bytes\":%.0f,\"algorithm\":\"%s\"}}",
-                s ? "," : "", step->call.op->name, plan->name, at, us, step->call.name, step->flop, step->bytes,
+        fprintf(f, "%s\n{\"name\":\"%s\",\"cat\":", s ? "," : "", step->call.op->name);
+        json_write_string(f, plan->name);
+        fprintf(f, ",\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":%.3f,\"dur\":%.3f,\"args\":{\"value\":", at, us);
+        json_write_string(f, step->call.name);
+        fprintf(f, ",\"flop\":%.0f,\"bytes\":%.0f,\"algorithm\":\"%s\"}}", step->flop, step->bytes,
                 step->call.chosen);
         at += us;
     }
     fprintf(f, "\n]\n");
-    return fclose(f) ? fail("%s: not written", path) : 0;
+    return file_commit(&w);
 }
 
 void plan_print(const Plan *plan, FILE *to)

@@ -88,6 +88,10 @@ int store_add(Store *s, const char *name, Dtype dtype, Shape shape, Init init, b
         e->param |= param;
         return i;
     }
+    char text[96];
+    if (!shape_possible(shape))
+        return fail("%s: %s is no shape: up to %d sizes, none negative", name, shape_text(shape, text, sizeof text),
+                    RANK_MAX);
     Entry *e = must_zalloc(sizeof *e);
     *e = (Entry){.name = must_strdup(name), .dtype = dtype, .shape = shape, .init = init, .param = param};
     if (s->n == s->room) {
@@ -266,13 +270,18 @@ int store_load(Store *s, const char *path, const char *prefix)
 
 int store_copy(Store *to, const Store *from, const char *prefix)
 {
+    for (int i = 0; i < to->n; i++) {   /* nothing is changed unless all fits */
+        const Entry *e = to->entries[i];
+        int j = begins(e->name, prefix) ? store_find(from, e->name) : 0;
+        if (begins(e->name, prefix) && (j < 0 || !shape_equal(from->entries[j]->shape, e->shape) ||
+                                        from->entries[j]->dtype != e->dtype))
+            return fail("%s: the other store has no such tensor of that shape", e->name);
+    }
     for (int i = 0; i < to->n; i++) {
         Entry *e = to->entries[i];
         if (!begins(e->name, prefix))
             continue;
         int j = store_find(from, e->name);
-        if (j < 0 || !shape_equal(from->entries[j]->shape, e->shape) || from->entries[j]->dtype != e->dtype)
-            return fail("%s: the other store has no such tensor of that shape", e->name);
         if (to->device == from->device) {
             to->device->copy(to->device, e->data, from->entries[j]->data, store_bytes(to, i));
             e->version++;

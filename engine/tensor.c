@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "engine/op.h"
+#include "engine/program.h"
 
 Shape shape_make(const int64_t *dims, int rank)
 {
@@ -15,20 +15,29 @@ Shape shape_make(const int64_t *dims, int rank)
 int64_t shape_count(Shape s)
 {
     int64_t n = 1;
-    for (int i = 0; i < s.rank; i++)
+    for (int i = 0; i < s.rank && i < RANK_MAX; i++)
         n *= s.dim[i];
     return s.rank < 0 ? 0 : n;
 }
 
+bool shape_possible(Shape s)
+{
+    int64_t n = 16;   /* bytes of the widest element, and some */
+    bool good = s.rank >= 0 && s.rank <= RANK_MAX;
+    for (int i = 0; i < s.rank && good; i++)
+        good = s.dim[i] >= 0 && !__builtin_mul_overflow(n, s.dim[i] ? s.dim[i] : 1, &n);
+    return good;
+}
+
 bool shape_equal(Shape a, Shape b)
 {
-    return a.rank == b.rank && (a.rank <= 0 || !memcmp(a.dim, b.dim, sizeof a.dim[0] * (size_t)a.rank));
+    return a.rank == b.rank && a.rank <= RANK_MAX && (a.rank <= 0 || !memcmp(a.dim, b.dim, sizeof a.dim[0] * (size_t)a.rank));
 }
 
 const char *shape_text(Shape s, char *text, size_t size)
 {
     size_t n = (size_t)snprintf(text, size, s.rank < 0 ? "-" : "(");
-    for (int i = 0; i < s.rank && n < size; i++)
+    for (int i = 0; i < s.rank && i < RANK_MAX && n < size; i++)
         n += (size_t)snprintf(text + n, size - n, "%s%" PRId64, i ? ", " : "", s.dim[i]);
     if (s.rank >= 0 && n < size)
         snprintf(text + n, size - n, ")");

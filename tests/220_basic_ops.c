@@ -43,7 +43,8 @@ static double exact_softplus(double x)
 /* Units in the last place of the float nearest to the exact value; denormals have the smallest normal's. */
 static double ulps(float got, double want)
 {
-    if ((isnan(got) && isnan(want)) || (double)got == want || (isinf(got) && fabs(want) > 3.4028235e38 && got * want > 0))
+    bool overflow = isinf(got) && fabs(want) > 3.4028235e38 && got * want > 0;
+    if ((isnan(got) && isnan(want)) || (double)got == want || overflow)
         return 0;
     if (isnan(got) || isnan(want) || isinf(got))
         return INFINITY;
@@ -106,7 +107,7 @@ static void check_unary(const char *device, double limit)
 TEST(unary_accuracy)
 {
     check_unary("reference", 0.51);
-    check_unary("cpu", 4);
+    check_unary("cpu", 3);
     if (have("cuda"))
         check_unary("cuda", 4);
 }
@@ -413,9 +414,12 @@ TEST(mistakes_are_named)
     MISTAKE(op_random_normal(n, "x", SHAPE(2, -5)), "random_normal", "dimension 1", "negative");
     MISTAKE(op_dropout(a, b, n, "x"), "dropout", "rate", "one number");
     MISTAKE(op_adam(b, t, (Vals){0}, (Vals){0}, (Vals){0}, (Vals){0}, (AdamAttrs){0}), "adam", "rate", "one number");
-    MISTAKE(op_adam(op_sum(a), t, VALS(a), VALS(b), VALS(a), VALS(a), (AdamAttrs){0}), "adam", "operand 3", "parameter");
-    MISTAKE(op_adam(op_sum(a), t, VALS(a), VALS(a), VALS(a), VALS(a), (AdamAttrs){.beta1 = 1}), "adam", "beta1", "[0, 1)");
-    MISTAKE(op_adam(op_sum(a), t, VALS(a, a), VALS(a), VALS(a), VALS(a), (AdamAttrs){0}), "adam", "2 parameters", "1 grad");
+    MISTAKE(op_adam(op_sum(a), t, VALS(a), VALS(b), VALS(a), VALS(a), (AdamAttrs){0}), "adam", "operand 3",
+            "parameter");
+    MISTAKE(op_adam(op_sum(a), t, VALS(a), VALS(a), VALS(a), VALS(a), (AdamAttrs){.beta1 = 1}), "adam", "beta1",
+            "[0, 1)");
+    MISTAKE(op_adam(op_sum(a), t, VALS(a, a), VALS(a), VALS(a), VALS(a), (AdamAttrs){0}), "adam", "2 parameters",
+            "1 grad");
     store_free(s);
 }
 

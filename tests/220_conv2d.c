@@ -1,4 +1,4 @@
-/* 210_conv2d.c - the cpu kernels of the three convolution ops, called by hand: random shapes, formats and algorithms
+/* 220_conv2d.c - the cpu kernels of the three convolution ops, called by hand: random shapes, formats and algorithms
  * against the reference; packed weights follow the store's versions and are shared. */
 #include <math.h>
 
@@ -121,7 +121,7 @@ TEST(random_shapes)
     static const char *const tunings[] = {NULL, "direct", "winograd", "own"};
     int used[4] = {0};
     double worst = 0;
-    Random r = random_stream(7, "210_conv2d", 0);
+    Random r = random_stream(7, "random shapes", 0);
     for (int round = 0; round < 400; round++) {
         Conv2dAttrs a = {.stride = 1 + (int)random_below(&r, 3), .dilation = 1 + (int)random_below(&r, 2), .groups = 1,
                          .padding = (int)random_below(&r, 3), .padding_w = (int)random_below(&r, 2)};

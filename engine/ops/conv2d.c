@@ -290,7 +290,7 @@ static const OpCase conv_cases[] = {
     {"1x17x7x5 3x17x3x3 3", "stride=2 padding=1"},
     {"2x16x5x5 17x16x1x1 -", ""},
     {"1x16x9x9 16x16x3x3 -", "padding=1"},
-    {"1x32x8x8 32x32x3x3 32", "padding=1"},                  /* Winograd where there is one */
+    {"1x32x8x8 32x32x3x3 32", "padding=1"},                  /* whole blocks of channels */
     {"2x6x6x6 4x3x3x3 4", "groups=2 padding=1"},
     {"1x32x5x5 32x16x3x3 -", "groups=2 padding=1"},
     {"2x19x6x7 19x1x3x3 19", "groups=19 padding=1"},         /* depthwise */

@@ -259,10 +259,10 @@ static void write_cotangents(OpRun *r, const SafeFile *f)
 static SafeTensor take(OpRun *r, Val v, const char *prefix, const char *name)
 {
     bool wide = val_dtype(v) == F32 && !strcmp(backend, "reference64");
+    int dtype = wide ? SAFE_F64 : val_dtype(v) == F32 ? SAFE_F32 : val_dtype(v) == I32 ? SAFE_I32 : SAFE_U8;
     Shape shape = val_shape(v);
     void *data = must_zalloc(((size_t)shape_count(shape) + 1) * sizeof(double));
-    SafeTensor t = {.name = must_printf("%s%s", prefix, name), .rank = shape.rank, .data = data,
-                    .dtype = wide ? SAFE_F64 : val_dtype(v) == F32 ? SAFE_F32 : val_dtype(v) == I32 ? SAFE_I32 : SAFE_U8};
+    SafeTensor t = {.name = must_printf("%s%s", prefix, name), .dtype = dtype, .rank = shape.rank, .data = data};
     memcpy(t.shape, shape.dim, sizeof shape.dim);
     if (wide ? plan_read_double(r->plan, v, data) : plan_read(r->plan, v, data))
         die("%s", error_text());

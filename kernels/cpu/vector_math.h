@@ -62,7 +62,7 @@ static inline float vm_exp(float x)
 static inline float vm_log(float x)
 {
     float scaled = x < 1.17549435e-38f ? x * 8388608.0f : x;
-    int32_t bits = float_bits(scaled), e = (bits - 0x3f3504f3) >> 23;
+    int32_t bits = float_bits(scaled), e = (int32_t)((uint32_t)bits - 0x3f3504f3u) >> 23;
     float m = bits_float((int32_t)((uint32_t)bits - ((uint32_t)e << 23)));
     float power = (float)e - (x < 1.17549435e-38f ? 23.0f : 0.0f);
     float f = m - 1.0f, s = f / (m + 1.0f), z = s * s;

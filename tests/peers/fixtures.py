@@ -1,6 +1,9 @@
 """PyTorch's forward passes and gradients of small networks.
 
-    python tests/peers/fixtures.py        writes tests/fixtures/networks.safetensors (read by 500_networks)
+    python tests/peers/fixtures.py                             writes tests/fixtures/networks.safetensors (read by
+                                                               500_networks)
+    python tests/peers/fixtures.py --model build/bin/model     runs the forward passes live through the program model
+                                   [--device cpu] [--seed 2]   another seed gives other numbers
 
 Needs PyTorch 2, numpy and safetensors.  Network N of metadata "networks" (one a line: N, kind, key=value ...) has
     N.weights.NAME     parameters and statistics before, floats under the engine's names
@@ -13,10 +16,14 @@ Needs PyTorch 2, numpy and safetensors.  Network N of metadata "networks" (one a
 Results are double.  Metadata "parameters" counts the paper's networks (name, without and with biases of convolutions),
 "resnet50" has the names and shapes of torchvision's ResNet-50 without its last layer.
 """
+import argparse
+import subprocess
+import tempfile
+
 import torch
 import torch.nn.functional as F
 
-from fixture import normal, rounded, save
+from fixture import far_apart, load_file, normal, rounded, save, save_file, tolerance
 from networks import AttributeEncoder, Discriminator, Generator, Recogniser, Resnet, draw, parameters
 from ops import arcface
 
@@ -27,6 +34,28 @@ def project(g):
     g = g.flatten()
     i = torch.arange(g.numel(), dtype=torch.double)
     return torch.stack([(g * torch.cos(0.61803398875 * (k + 1) * i)).sum() for k in range(4)] + [g.norm()])
+
+
+def live(program, device, line, module, inputs, run):
+    """Compares results with running statistics; True if they are near enough."""
+    name, kind, *words = line.split()
+    options = []
+    for key, value in (w.split("=") for w in words):
+        if key in ("bias", "small_stem"):
+            options += ["--" + key.replace("_", "-")] if value == "1" else []
+        elif key not in ("batch", "groups") and value != "0":
+            options += ["--" + key, value]
+    with tempfile.TemporaryDirectory() as folder:
+        w, x, y = (f"{folder}/{file}.safetensors" for file in "wxy")
+        save_file({k: v.float().contiguous() for k, v in module.state_dict().items()}, w)
+        save_file({"x": inputs["x"].detach()}, x)
+        subprocess.run([program, "forward", kind, *options, "--weights", w, "--in", x, "--out", y, "--device", device,
+                        "--threads", "1"], check=True)
+        got = load_file(y)
+    worst = max(far_apart(got[k], v) for k, v in run(inputs, "eval").items())
+    good = worst <= tolerance("TOLERANCE_NETWORK")
+    print(f"{name} {kind}: the largest relative difference {worst:.2g}{'' if good else ': too much'}")
+    return good
 
 
 def record(out, name, module, inputs, run, labels=None):
@@ -58,45 +87,56 @@ def record(out, name, module, inputs, run, labels=None):
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", help="the program model: compare live instead of recording")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--seed", type=int, default=1)
+    o = parser.parse_args()
     torch.set_num_threads(1)
-    g = torch.Generator().manual_seed(1)
+    g = torch.Generator().manual_seed(o.seed)
     n = lambda *shape: normal(g, *shape)
-    out, lines = {}, []
+    out, lines, good = {}, [], []
+
+    def take(line, module, x, run, labels=None):
+        lines.append(line)
+        if o.model:
+            good.append(live(o.model, o.device, line, module, {"x": x}, run))
+        else:
+            record(out, line.split()[0], module, {"x": x}, run, labels)
 
     for name, size, width, z, bias, batch in [("A16", 16, 4, 8, 0, 3), ("A32", 32, 5, 6, 1, 4)]:
         a = draw(AttributeEncoder(size, width, z, bool(bias)), g)
-        record(out, name, a, {"x": n(batch, 3, size, size)}, lambda i, mode: a(i["x"], mode))
-        lines.append(f"{name} attribute_encoder size={size} width={width} z={z} bias={bias} batch={batch} groups=1")
+        take(f"{name} attribute_encoder size={size} width={width} z={z} bias={bias} batch={batch} groups=1",
+             a, n(batch, 3, size, size), lambda i, mode: a(i["x"], mode))
 
     for name, size, width, bias, batch, groups in [("D16", 16, 4, 0, 6, 2), ("D32", 32, 3, 1, 4, 1)]:
         d = draw(Discriminator(size, width, bool(bias)), g)
-        record(out, name, d, {"x": n(batch, 3, size, size)}, lambda i, mode: d(i["x"], mode, groups))
-        lines.append(f"{name} discriminator size={size} width={width} z=0 bias={bias} batch={batch} groups={groups}")
+        take(f"{name} discriminator size={size} width={width} z=0 bias={bias} batch={batch} groups={groups}",
+             d, n(batch, 3, size, size), lambda i, mode: d(i["x"], mode, groups))
 
     for name, size, width, identity, z, bias, batch in [("G16", 16, 4, 8, 4, 0, 3), ("G32", 32, 3, 7, 5, 1, 4)]:
         m = draw(Generator(size, width, identity, z, bool(bias)), g)
         x = torch.cat([rounded(F.normalize(n(batch, identity))), n(batch, z)], 1)
-        record(out, name, m, {"x": x}, lambda i, mode: m(i["x"][:, :identity], i["x"][:, identity:], mode))
-        lines.append(f"{name} generator size={size} width={width} z={z} bias={bias} batch={batch} groups=1 "
-                     f"identity={identity}")
+        take(f"{name} generator size={size} width={width} z={z} bias={bias} batch={batch} groups=1 identity={identity}",
+             m, x, lambda i, mode: m(i["x"][:, :identity], i["x"][:, identity:], mode))
 
     for name, size, side, blocks, width, embedding, small, batch in [
-            ("R16", 16, 8, (1, 2, 0, 0), 4, 8, 1, 4), ("R32", 32, 1, (2, 1, 1, 1), 4, 9, 0, 6)]:
+            ("R16", 16, 8, (1, 2, 0, 0), 4, 8, 1, 4), ("R32", 32, 1, (2, 1, 1, 1), 4, 9, 0, 8)]:
         r = draw(Recogniser(blocks, width, side, embedding, bool(small)), g)
-        r.classes = torch.nn.Linear(embedding, 5, bias=False).double()
-        with torch.no_grad():
-            r.classes.weight.copy_(n(5, embedding))
+        r.classes = torch.nn.Linear(embedding, 5, bias=False)
+        draw(r.classes, g)
         labels = torch.randint(5, (batch,), generator=g, dtype=torch.int32)
 
         def run(i, mode):
             z = r(i["x"], mode)
-            o = {"x": z, "w": r.classes.weight, "labels": labels}
-            return {"embedding": z} | ({"loss": arcface(o, 16, 0.5, False).mean()} if mode == "train" else {})
+            operands = {"x": z, "w": r.classes.weight, "labels": labels}
+            return {"embedding": z} | ({"loss": arcface(operands, 16, 0.5, False).mean()} if mode == "train" else {})
 
-        record(out, name, r, {"x": n(batch, 3, size, size)}, run, labels)
-        lines.append(f"{name} recogniser size={size} width={width} z=0 bias=0 batch={batch} groups=1 "
-                     f"identity={embedding} small_stem={small} blocks={','.join(map(str, blocks))}")
+        take(f"{name} recogniser size={size} width={width} z=0 bias=0 batch={batch} groups=1 identity={embedding} "
+             f"small_stem={small} blocks={','.join(map(str, blocks))}", r, n(batch, 3, size, size), run, labels)
 
+    if o.model:
+        raise SystemExit(not all(good))
     with torch.device("meta"):
         paper = {"attribute_encoder": AttributeEncoder(128, 128, 128), "discriminator": Discriminator(128, 128),
                  "generator": Generator(128, 64, 512, 128), "resnet50": Resnet((3, 4, 6, 3), 64),

@@ -142,7 +142,8 @@ class Resnet(nn.Module):
     def __init__(self, blocks, width, small_stem=False):
         super().__init__()
         self.small_stem = small_stem
-        self.conv1 = nn.Conv2d(3, width, 3, 1, 1, bias=False) if small_stem else nn.Conv2d(3, width, 7, 2, 3, bias=False)
+        self.conv1 = (nn.Conv2d(3, width, 3, 1, 1, bias=False) if small_stem
+                      else nn.Conv2d(3, width, 7, 2, 3, bias=False))
         self.bn1 = BatchNorm(width)
         c, self.stages = width, []
         for stage, n in enumerate(blocks):

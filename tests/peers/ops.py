@@ -4,9 +4,9 @@
     python tests/peers/ops.py --op build/bin/op        runs the same cases live through the program op
                               [--backend cpu] [--seed 2]   another seed gives other numbers
 
-Needs PyTorch 2, numpy and safetensors.  Case N is tensors N.in.OPERAND and N.out.RESULT, named as the program op names
-them (a cotangent is the operand d_RESULT, a gradient the result d_OPERAND); metadata "cases" has one line a case: N, op,
-attributes.  Reals are floats where they go in and doubles where they come out.
+Needs PyTorch 2, numpy and safetensors.  Case N is tensors N.in.OPERAND and N.out.RESULT, named as the program op
+names them (a cotangent is the operand d_RESULT, a gradient the result d_OPERAND); metadata "cases" has one line a
+case: N, op, attributes.  Reals are floats where they go in and doubles where they come out.
 """
 import argparse
 import math
@@ -125,11 +125,13 @@ def collect(g):
     case("concat", dict(axis=1), {"in0": n(2, 16, 3, 3), "in1": n(2, 5, 3, 3), "in2": n(2, 1, 3, 3)},
          one(lambda o: torch.cat([o["in0"], o["in1"], o["in2"]], 1)))
     case("slice", dict(axis=1, start=3, stop=20), {"x": n(2, 33, 2, 3)}, one(lambda o: o["x"][:, 3:20]))
-    case("pad_slice", dict(axis=1, start=3, size=20), {"x": n(2, 5, 2, 3)}, one(lambda o: F.pad(o["x"], (0, 0, 0, 0, 3, 12))))
+    case("pad_slice", dict(axis=1, start=3, size=20), {"x": n(2, 5, 2, 3)},
+         one(lambda o: F.pad(o["x"], (0, 0, 0, 0, 3, 12))))
 
     # pooling and resizing
     for shape, a in [((2, 17, 7, 7), dict(kernel=3, stride=2, padding=1)), ((2, 3, 6, 6), dict(kernel=2)),
-                     ((1, 5, 7, 5), dict(kernel=2, ceil_mode=True)), ((1, 16, 8, 6), dict(kernel=3, stride=2, ceil_mode=True))]:
+                     ((1, 5, 7, 5), dict(kernel=2, ceil_mode=True)),
+                     ((1, 16, 8, 6), dict(kernel=3, stride=2, ceil_mode=True))]:
         t = {{"kernel": "kernel_size"}.get(k, k): v for k, v in a.items()}
         case("max_pool2d", a, {"x": n(*shape)}, one(lambda o, t=t: F.max_pool2d(o["x"], **t)))
         case("avg_pool2d", a, {"x": n(*shape)}, one(lambda o, t=t: F.avg_pool2d(o["x"], **t)))
@@ -155,7 +157,8 @@ def collect(g):
          one(lambda o: F.cross_entropy(o["x"], o["labels"].long(), reduction="none")))
     for scale, margin, easy in [(64, 0.5, False), (16, 0.3, False), (64, 0.5, True), (8, 1.5, False)]:
         a = dict(s=scale, m=margin, easy_gradient=easy)
-        case("arcface", a, {"x": n(6, 33), "w": n(17, 33), "labels": labels(6, 17)}, one(lambda o, a=a: arcface(o, **a)))
+        case("arcface", a, {"x": n(6, 33), "w": n(17, 33), "labels": labels(6, 17)},
+             one(lambda o, a=a: arcface(o, **a)))
 
     # Adam: each step from the state before it, as floats
     params = [n(2, 3, 3), n(17)]
@@ -189,7 +192,8 @@ def arcface(o, s, m, easy_gradient):
 
 def adam(params, grads, m, v, step, a):
     held = [p.clone().requires_grad_() for p in params]
-    optimizer = torch.optim.Adam(held, lr=real(1e-3), betas=(real(a["beta1"]), real(a["beta2"])), eps=real(a["epsilon"]))
+    betas = real(a["beta1"]), real(a["beta2"])
+    optimizer = torch.optim.Adam(held, lr=real(1e-3), betas=betas, eps=real(a["epsilon"]))
     for p, g, first, second in zip(held, grads, m, v):
         p.grad = g.clone()
         optimizer.state[p] = {"step": torch.tensor(float(step)), "exp_avg": first.clone(), "exp_avg_sq": second.clone()}
@@ -246,7 +250,7 @@ def live(program, backend, g):
                     bad += 1
                     print(f"{op} {' '.join(text_of(attrs))}: {k} is {d:.3g} off")
                 worst = max(worst, (f"{op} {k}", d), key=lambda w: w[1])
-    print(f"{backend}: {len(CASES)} cases, {bad} results off; the largest relative difference {worst[1]:.2g} ({worst[0]})")
+    print(f"{backend}: {len(CASES)} cases, {bad} results off; largest relative difference {worst[1]:.2g} ({worst[0]})")
     return bad
 
 
@@ -259,7 +263,10 @@ def main():
     torch.set_num_threads(1)
     g = torch.Generator().manual_seed(o.seed)
     collect(g)
-    raise SystemExit(1 if o.op and live(o.op, o.backend, g) else record(g) if not o.op else 0)
+    if not o.op:
+        record(g)
+    elif live(o.op, o.backend, g):
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":
