@@ -112,7 +112,7 @@ check-all: setup
 	$(Q)sh tests/check.sh $(BUILD) all
 tests: $(TESTBINS) emu
 bench: all
-	$(Q)$(BUILD)/bin/bench
+	$(Q)$(BUILD)/bin/op conv2d --bench && $(BUILD)/bin/op batch_norm --bench && $(BUILD)/bin/op adam --bench
 info: all
 	$(Q)$(BUILD)/bin/op --info
 clean:

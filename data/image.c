@@ -153,7 +153,7 @@ int image_is_file(const char *path)
 int image_read(const char *path, Image *out)
 {
     uint8_t head[MAGIC_BYTES];
-    long long large;
+    long long large = 0;
     size_t size;
     *out = (Image){0};
     int got = head_of(path, head, &large);

@@ -73,6 +73,14 @@ const KernelDef *kernel_find(const char *op, const Device *device, bool *own)
     return fallback;
 }
 
+const char *backend_libraries(const char *backend)
+{
+    for (const BackendEntry *b = backend_table; b->name; b++)
+        if (!strcmp(b->name, backend))
+            return b->backend->libraries ? b->backend->libraries() : "";
+    return "";
+}
+
 static void *host_alloc(Device *d, size_t bytes)
 {
     void *p = NULL;

@@ -42,7 +42,10 @@ struct Device {
 typedef struct BackendDef {
     Device *(*open)(const char *argument);   /* text behind "name:", or NULL; NULL result with error_text() */
     const char *doc;
+    const char *(*libraries)(void);                    /* whose versions results may depend on; NULL for none */
 } BackendDef;
+/* Of the backend of that name, "" for none. */
+const char *backend_libraries(const char *backend);
 #define BACKEND_(name) const BackendDef backend_##name
 #define BACKEND(name) BACKEND_(name)
 typedef struct BackendEntry {

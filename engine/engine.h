@@ -185,6 +185,10 @@ int   engine_thread_count(void);
 /* Devices that this build and machine offer, one line each; ops without a fast kernel on a device. */
 void  engine_info(FILE *to);
 const char *engine_version(void);
+/* Libraries and instruction set that a device's results may depend on: "oneDNN 2.6.3, AVX-512", "" for none. */
+const char *engine_libraries(const char *device);
+/* Tuning table of plans that name none of their own; NULL: none.  0 or -1 (the file is broken). */
+int   engine_tuning(const char *path);
 
 #ifdef __cplusplus
 }

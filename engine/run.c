@@ -263,12 +263,21 @@ const char *engine_version(void)
     return GUISE_VERSION;
 }
 
+const char *engine_libraries(const char *device)
+{
+    char name[32];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(device, ":"), device);
+    return backend_libraries(name);
+}
+
 void engine_info(FILE *to)
 {
     fprintf(to, "guise %s, %d threads\n", engine_version(), engine_thread_count());
     for (const BackendEntry *b = backend_table; b->name; b++) {
         Device *d = device_open(b->name);
-        fprintf(to, "  %-12s %s%s%s\n", b->name, b->backend->doc, d ? "" : "; not here: ", d ? "" : error_text());
+        const char *libraries = backend_libraries(b->name);
+        fprintf(to, "  %-12s %s%s%s%s%s\n", b->name, b->backend->doc, *libraries ? "; " : "", libraries,
+                d ? "" : "; not here: ", d ? "" : error_text());
         if (d && d->fallback) {
             fprintf(to, "  %-12s ops that run the kernels of %s:", "", d->fallback);
             for (int o = 0; op_table[o]; o++) {

@@ -1,5 +1,5 @@
-/* tuning.c - recorded algorithm choices: lines "key<TAB>algorithm", where the key says op, attributes, shapes and
- * device.  A plan takes what the table says and never times anything itself; what it took is plan_choices'. */
+/* tuning.c - recorded algorithm choices: lines "key<TAB>algorithm", where the key says op, device, versions of its
+ * libraries, attributes and shapes.  A plan takes what the table says and never times anything itself; what it took is plan_choices'. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,8 +14,22 @@ struct Tuning {
     } *lines;
 };
 
+static char *usual;   /* of plans that name no table */
+
+int engine_tuning(const char *path)
+{
+    Tuning *t = path ? tuning_load(path) : NULL;
+    if (path && !t)
+        return -1;
+    tuning_free(t);
+    free(usual);
+    usual = path ? must_strdup(path) : NULL;
+    return 0;
+}
+
 Tuning *tuning_load(const char *path)
 {
+    path = path ? path : usual;
     Tuning *t = must_zalloc(sizeof *t);
     size_t size = 0;
     if (!path || !file_exists(path))
@@ -67,7 +81,8 @@ const char *tuning_find(const Tuning *t, const char *key)
 void tuning_key(const KernelCall *k, char *text, size_t size)
 {
     char part[256];
-    size_t n = (size_t)snprintf(text, size, "%s@%s", k->op->name, k->device->backend);
+    size_t n = (size_t)snprintf(text, size, "%s@%s(%s)", k->op->name, k->device->backend,
+                                backend_libraries(k->device->backend));
     op_attrs_print(k->op, k->attrs, part, sizeof part);
     for (char *c = part; *c; c++)
         *c = *c == ' ' ? ',' : *c;

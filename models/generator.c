@@ -34,7 +34,8 @@ Pyramid generator(Val identity, Val attributes, Mode mode, GeneratorOpts o)
         if (side == 4)
             h = conv_transpose(h, "conv1", (ConvLayer){.filters = channels(4, o), .kernel = 4, .bias = o.bias});
         else
-            h = conv3x3(op_resize_nearest(h, side, side), "conv1", channels(side, o), o);
+            h = conv3x3(o.bilinear ? op_resize_bilinear(h, side, side, false) : op_resize_nearest(h, side, side),
+                        "conv1", channels(side, o), o);
         h = op_leaky_relu(h, 0.2f);
         h = op_leaky_relu(batch_norm(conv3x3(h, "conv2", channels(side, o), o), "bn2", mode), 0.2f);
         out.image[out.n++] = to_rgb(h, o);

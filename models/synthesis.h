@@ -38,6 +38,7 @@ typedef struct GeneratorOpts {
     int size;      /* S */
     int width;     /* channels of the last map; the paper's 64 */
     bool bias;
+    bool bilinear; /* upsampling, instead of nearest (inventory item 85) */
 } GeneratorOpts;
 
 enum { SCALES_MAX = 8 };

@@ -69,14 +69,14 @@ static Pyramid generate(Val identity, Val attributes, Mode mode, SynthesisOpts o
     return made;
 }
 
-static SynthesisStep *start(Store *s, SynthesisOpts o, int batch)
+static SynthesisStep *start(Store *s, SynthesisOpts o, int batch, bool pixels, bool identity)
 {
     SynthesisStep *t = must_zalloc(sizeof *t);
     int side = o.generator.size;
     t->p = prog_create(s);
     t->batch = batch;
-    t->pixels = prog_input(t->p, "pixels", U8, SHAPE(batch, 3, side, side));
-    t->identity = prog_input(t->p, "identity", F32, SHAPE(batch, o.identity.embedding));
+    t->pixels = pixels ? prog_input(t->p, "pixels", U8, SHAPE(batch, 3, side, side)) : NONE;
+    t->identity = identity ? prog_input(t->p, "identity", F32, SHAPE(batch, o.identity.embedding)) : NONE;
     return t;
 }
 
@@ -91,7 +91,7 @@ static SynthesisStep *finish(SynthesisStep *t, PlanOpts how)
 
 SynthesisStep *synthesis_step_create(Store *s, SynthesisOpts o, int batch, int kind)
 {
-    SynthesisStep *t = start(s, o, batch);
+    SynthesisStep *t = start(s, o, batch, true, true);
     Prog *p = t->p;
     Val x = op_normalize_bytes(t->pixels);
     t->rate_ag = prog_input(p, "rate_ag", F32, SHAPE(1));
@@ -114,7 +114,9 @@ SynthesisStep *synthesis_step_create(Store *s, SynthesisOpts o, int batch, int k
         prog_push(p, "D");
         Discriminator d = discriminator(op_concat(VALS(x, t->image), 0), TRAIN_GROUPS(2), o.encoder);
         prog_pop(p);
-        Val real = op_slice(d.feature, 0, 0, batch), fake = op_slice(d.feature, 0, batch, 2 * batch);
+        Val feature = o.feature == FEATURE_VECTOR ? d.feature
+                    : o.feature == FEATURE_LOGIT ? d.logit : op_sigmoid(d.logit);
+        Val real = op_slice(feature, 0, 0, batch), fake = op_slice(feature, 0, batch, 2 * batch);
         t->kl = loss_kl(a);
         t->gd = val_named(loss_vector(real, fake), "L_GD");
         t->gi = loss_vector(t->identity, identity_vector(t->image, o));
@@ -144,13 +146,31 @@ SynthesisStep *synthesis_step_create(Store *s, SynthesisOpts o, int batch, int k
 
 SynthesisStep *synthesis_render_create(Store *s, SynthesisOpts o, int batch, bool sampled)
 {
-    SynthesisStep *t = start(s, o, batch);
+    SynthesisStep *t = start(s, o, batch, true, true);
     Attributes a = encode(op_normalize_bytes(t->pixels), EVAL, o);
     Val z = attribute_sample(a, sampled ? prog_rng(t->p) : NONE, "attributes");
     Pyramid made = generate(t->identity, z, EVAL, o);
     t->image = made.image[made.n - 1];
     return finish(t, (PlanOpts){.name = "synthesis rendering", .outputs = VALS(t->image),
                                 .updates = sampled ? prog_updates(t->p) : (Vals){0}});
+}
+
+SynthesisStep *synthesis_attributes_create(Store *s, SynthesisOpts o, int batch, bool sampled)
+{
+    SynthesisStep *t = start(s, o, batch, true, false);
+    Attributes a = encode(op_normalize_bytes(t->pixels), EVAL, o);
+    t->attributes = attribute_sample(a, sampled ? prog_rng(t->p) : NONE, "attributes");
+    return finish(t, (PlanOpts){.name = "attribute encoding", .outputs = VALS(t->attributes),
+                                .updates = sampled ? prog_updates(t->p) : (Vals){0}});
+}
+
+SynthesisStep *synthesis_faces_create(Store *s, SynthesisOpts o, int batch)
+{
+    SynthesisStep *t = start(s, o, batch, false, true);
+    t->attributes = prog_input(t->p, "attributes", F32, SHAPE(batch, o.encoder.z));
+    Pyramid made = generate(t->identity, t->attributes, EVAL, o);
+    t->image = made.image[made.n - 1];
+    return finish(t, (PlanOpts){.name = "synthesis of faces", .outputs = VALS(t->image)});
 }
 
 void synthesis_step_free(SynthesisStep *t)

@@ -22,6 +22,7 @@ typedef struct SynthesisOpts {
     bool single_scale;            /* L_GR at the largest scale alone (inventory item 72) */
     bool sum_pixels;              /* L_GR's square summed over the pixels instead of averaged (item 79) */
     bool mean_vector;             /* L_GI's square averaged over the vector instead of summed (item 80) */
+    enum { FEATURE_VECTOR, FEATURE_LOGIT, FEATURE_SIGMOID } feature;   /* f_D of equation 5 (item 81) */
     float lambda_kl, lambda_gd, lambda_gi, lambda_a;
     float beta1, beta2;           /* of Adam */
     bool noise_input;             /* r of equation 2 as an input (B,Z), for comparisons; else drawn in the program */
@@ -35,6 +36,7 @@ typedef struct SynthesisStep {
     int batch;
     Val pixels;                   /* U8 (B,3,S,S): x^a */
     Val identity;                 /* (B,D): f_I(x^s) */
+    Val attributes;               /* (B,Z): of the two halves below alone */
     Val noise;                    /* (B,Z), or NONE */
     Val rate_ag, rate_d;          /* (1): learning rates; rate_d only in step 1 */
     Val gr, kl, gd, gi, d;        /* losses, rank 0, without their lambdas; step 2 has gr alone */
@@ -48,6 +50,11 @@ void synthesis_step_free(SynthesisStep *step);
 /* x' = G(identity, A(x^a)) with running statistics, what data sets are made of; attributes drawn from their
  * distribution (each run of the plan draws anew) or at its mean.  Only pixels, identity and image are set. */
 SynthesisStep *synthesis_render_create(Store *s, SynthesisOpts o, int batch, bool sampled);
+
+/* The two halves of it, for walks between faces.  A alone: pixels -> attributes, its mean or drawn; only these are set.
+ * G alone, with running statistics: identity, attributes -> image. */
+SynthesisStep *synthesis_attributes_create(Store *s, SynthesisOpts o, int batch, bool sampled);
+SynthesisStep *synthesis_faces_create(Store *s, SynthesisOpts o, int batch);
 
 /* f_I(x) (B,D) on the unit sphere, x (B,3,S,S) in [-1,1]; parameters under "I". */
 Val identity_vector(Val x, SynthesisOpts o);

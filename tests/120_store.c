@@ -113,7 +113,7 @@ TEST(devices_begin_alike)
     for (int i = 0; i < 3; i++) {
         Store *s = some(devices[i], 42);
         if (!s) {
-            printf("SKIP cuda: %s\n", error_text());
+            printf("without cuda: %s\n", error_text());
             continue;
         }
         same_bits(want, s, true);

@@ -70,10 +70,13 @@ static inline char *store_bits(const Store *s, size_t *size)
 /* What `print` writes, as text; free after use. */
 static inline char *printed(void (*print)(const void *, FILE *), const void *what)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *f = open_memstream(&text, &size);
+    FILE *f = tmpfile();
+    ck_assert_ptr_nonnull(f);
     print(what, f);
+    long size = ftell(f);
+    char *text = must_zalloc((size_t)size + 1);
+    rewind(f);
+    ck_assert_uint_eq(fread(text, 1, (size_t)size, f), (size_t)size);
     fclose(f);
     return text;
 }

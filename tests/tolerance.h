@@ -32,5 +32,13 @@
  * roundings of sums of up to 400 terms in a row, and batch norms over as few as four values (1/sqrt(0.01) at most)
  * that each can make the error ten times as large. */
 #define TOLERANCE_RANDOM_PROGRAM 1e-4
+/* Three steps of whole small networks in float against double: relative to each loss and to the largest number; 5e-6
+ * and 5e-7 were measured. */
+#define TOLERANCE_WHOLE_LOSS 3e-5
+#define TOLERANCE_WHOLE_PICTURE 1e-5
+/* Parameters, relative to the most that one of the tensor moved: 3e-4 in three steps, of which a float's step at 1 is
+ * 4e-4; Adam divides by the size of the gradient, so that the rounding of small ones counts in full: 2e-2 was measured
+ * with Winograd's convolutions, 4e-3 without. */
+#define TOLERANCE_WHOLE_MOVED 6e-2
 
 #endif

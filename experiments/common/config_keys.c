@@ -25,19 +25,13 @@ const ConfigKey config_keys[] = {
     INT("data.validation_images", "1281", 4, 1e8, "images of Validation"),
     INT("data.test_people", "230", 2, 1e6, "identities of Test"),
     INT("data.test_images", "1230", 4, 1e8, "images of Test"),
-    INT("data.held_out_people", "86", 2, 1e6, "identities of FRGC Test, which comes from Original's camera"),
-    INT("data.held_out_images", "3629", 4, 1e8, "images of FRGC Test"),
-    FLOAT("data.split_pretrain", "0", 0, 1, "folder, manifest: share of the people for pretraining"),
-    FLOAT("data.split_original", "0.5", 0, 1, "folder, manifest: share of the people for Original"),
-    FLOAT("data.split_validation", "0.2", 0, 1, "folder, manifest: share of the people for Validation"),
+    FLOAT("data.split_pretrain", "0.3", 0, 1, "folder, manifest: share of the people for pretraining"),
+    FLOAT("data.split_original", "0.35", 0, 1, "folder, manifest: share of the people for Original"),
+    FLOAT("data.split_validation", "0.15", 0, 1, "folder, manifest: share of the people for Validation"),
     FLOAT("data.split_test", "0.2", 0, 1, "folder, manifest: share of the people for Test"),
-    FLOAT("data.split_held_out", "0.1", 0, 1, "folder, manifest: share of the people for FRGC Test"),
-    INT("data.big_images", "200", 1, 1e5, "images per identity in the Big sets"),
-    INT("data.synthetic_validation_people", "100", 2, 1e5, "identities of Synthetic Validation"),
-    INT("data.synthetic_validation_images", "20", 2, 1e5, "images of each of them"),
 
-    /* the identity network and the other recognition systems */
-    TEXT("identity.weights", "", "safetensors file of a pretrained FaceNet; empty: one is pretrained"),
+    /* the identity network */
+    TEXT("identity.weights", "", "safetensors file of a trained identity network of these sizes; empty: one is trained"),
     INT("identity.width", "64", 1, 1024, "channels of the first layer of a pretrained network [R]"),
     CHOICE("identity.depth", "50", "8|11|14|26|50|101", "layers of a pretrained network, in bottleneck blocks [R]"),
     INT("identity.embedding", "512", 8, 4096, "size of the identity vector"),
@@ -47,13 +41,6 @@ const ConfigKey config_keys[] = {
     FLOAT("identity.lr", "0.001", 0, 10, "Adam's learning rate at the start; it falls to 0 along a cosine [R]"),
     FLOAT("identity.s", "64", 0.1, 1e4, "ArcFace's scale [R]"),
     FLOAT("identity.m", "0.5", 0, 1.6, "ArcFace's margin, radians [R]"),
-
-    /* the identity GAN */
-    INT("identity_gan.steps", "20000", 0, 1e9, "steps [R]"),
-    INT("identity_gan.hidden", "512", 1, 65536, "units of a hidden layer [R]"),
-    INT("identity_gan.z", "128", 1, 65536, "normal numbers that go in [R]"),
-    INT("identity_gan.batch", "128", 2, 65536, "vectors in a step [R]"),
-    FLOAT("identity_gan.lr", "0.0001", 0, 10, "Adam's learning rate [R]"),
 
     /* the synthesis network */
     INT("synthesis.width", "128", 1, 1024, "channels of A's and D's first layer; the 4x4 map has 8 times as many"),
@@ -68,29 +55,14 @@ const ConfigKey config_keys[] = {
     FLOAT("synthesis.lambda_a", "0.1", 0, 1e9, "weight of L_GR in step 2"),
     FLOAT("synthesis.beta1", "0.5", 0, 0.999999, "Adam's beta 1 [R]"),
     FLOAT("synthesis.beta2", "0.999", 0, 0.9999999, "Adam's beta 2 [R]"),
-    FLOAT("synthesis.init_std", "0.02", 0, 10, "standard deviation of the first weights [R]"),
     BOOL("synthesis.multi_scale", "yes", "L_GR at every scale, or at the largest alone"),
     CHOICE("synthesis.reconstruction", "mean", "mean|sum", "L_GR's square over the pixels [R]"),
     CHOICE("synthesis.identity_loss", "sum", "mean|sum", "L_GI's square over the vector [R]"),
     CHOICE("synthesis.feature", "features", "features|logit|sigmoid", "what of D L_GD compares [R]"),
     CHOICE("synthesis.upsample", "nearest", "nearest|bilinear", "G's upsampling [R]"),
-    BOOL("synthesis.d_first", "no", "D before A and G in step 1, instead of all from one forward pass [R]"),
-    INT("synthesis.gan_every", "2", 0, 1e6, "every how many step 2 take identities of the identity GAN; 0: none"),
     CHOICE("synthesis.render", "sampled", "sampled|mean", "attribute vectors when sets are rendered [R]"),
     EVERY("synthesis.checkpoint_every", "2000", "pairs of steps between checkpoints"),
     EVERY("synthesis.sample_every", "2000", "pairs of steps between sheets of samples; 0: none"),
-
-    /* the search for new identities */
-    INT("identities.count", "500", 2, 1e6, "identities to make"),
-    INT("identities.used", "482", 2, 1e6, "the first of them that are used"),
-    INT("identities.trials", "200", 0, 1e6, "images of each that must keep their distances"),
-    INT("identities.redraws", "20", 0, 1e6, "attribute vectors tried for one of those images [R]"),
-    FLOAT("identities.alpha_s", "1.3", 0, 2, "distance of the search"),
-    FLOAT("identities.alpha_i", "0.95", 0, 2, "least distance to the other new identities"),
-    FLOAT("identities.alpha_m", "0.7", 0, 2, "largest distance of an image to its identity"),
-    FLOAT("identities.alpha_u", "0.6", 0, 2, "least distance of an image to every image of Original"),
-    BOOL("identities.calibrate", "no", "the four from the network's own scores instead, for networks but FaceNet [R]"),
-    BOOL("identities.as_printed", "yes", "the algorithm's indices as printed (off by one) [R]"),
 
     /* training recognition */
     CHOICE("recognition.depth", "50", "8|11|14|26|50|101", "layers of the ResNet, in bottleneck blocks"),
@@ -123,12 +95,10 @@ const ConfigKey config_keys[] = {
     FLOAT("augmentation.scale_least", "0.8", 0.01, 10, "least size"),
     FLOAT("augmentation.scale_most", "1.2", 0.01, 10, "largest size"),
     CHOICE("augmentation.crop", "area", "area|zoom", "sizes are areas, as RandomResizedCrop's, or sides [R]"),
-    FLOAT("augmentation.flip", "0", 0, 1, "probability of a mirror image; the paper lists none"),
 
     /* evaluation */
     INT("evaluation.matching", "3000", 1, 1e8, "matching pairs"),
     INT("evaluation.non_matching", "3000", 1, 1e8, "non-matching pairs"),
-    INT("evaluation.draws", "5", 1, 1e4, "draws of pairs for the properties of a set"),
     INT("evaluation.bootstrap", "1000", 0, 1e6, "replicates of an interval"),
     FLOAT("evaluation.level", "0.95", 0.5, 0.9999, "level of an interval"),
     INT("evaluation.seed", "1", 0, 9e15, "seed of pairs and intervals"),

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/device.h"
+#include "engine/file.h"
 
 static int choose_device(Context *x)
 {
@@ -24,22 +25,47 @@ static int choose_device(Context *x)
     if (o->precision != PRECISION_FP32)
         return fail("precision: this build computes in fp32 alone; leave --precision out");
     engine_threads(o->threads);
-    /* Sums of some libraries are split by thread, so the number of threads is part of what was computed. */
-    snprintf(x->about, sizeof x->about, "device %s, fp32, %d threads, data %s", x->device, engine_thread_count(),
+    snprintf(x->about, sizeof x->about, "device %s, fp32, data %s", x->device,
              o->data_spec ? o->data_spec : "portraits");
+    snprintf(x->made_with, sizeof x->made_with, "%d threads, %s\n", engine_thread_count(),
+             engine_libraries(x->device));
     return 0;
 }
 
-int context_open(Context *x, const Program *program, int argc, char **argv)
+/* Recorded algorithm choices lie in the run folder; their contents are part of what a stage is made of. */
+static int use_tuning(Context *x)
+{
+    char *path = must_printf("%s/tuning.txt", x->run->dir);
+    int bad = 0;
+    if (file_exists(path)) {
+        size_t size = 0, n = strlen(x->about);
+        char *text = file_read(path, &size), hash[33];
+        bad = !text || engine_tuning(path);
+        if (!bad) {
+            hash_print(hash_bytes(text, size), hash);
+            snprintf(x->about + n, sizeof x->about - n, ", tuning %s", hash);
+        }
+        free(text);
+    }
+    free(path);
+    return bad;
+}
+
+int context_start(Context *x, const Program *program, int argc, char **argv)
 {
     memset(x, 0, sizeof *x);
     options_start(&x->options, program, argc, argv);
     x->config = x->options.config;
     x->quiet = x->options.quiet;
-    if (choose_device(x))
+    return choose_device(x);
+}
+
+int context_open(Context *x, const Program *program, int argc, char **argv)
+{
+    if (context_start(x, program, argc, argv))
         return -1;
     x->run = run_open(x->config, x->options.run);
-    return x->run ? 0 : -1;
+    return x->run ? use_tuning(x) : -1;
 }
 
 void context_close(Context *x)
@@ -114,6 +140,10 @@ SynthesisOpts context_synthesis(const Context *x)
     o.identity = context_identity(x);
     o.single_scale = !config_bool(c, "synthesis.multi_scale");
     o.sum_pixels = !strcmp(config_text(c, "synthesis.reconstruction"), "sum");
+    o.generator.bilinear = !strcmp(config_text(c, "synthesis.upsample"), "bilinear");
+    const char *feature = config_text(c, "synthesis.feature");
+    o.feature = !strcmp(feature, "logit") ? FEATURE_LOGIT : !strcmp(feature, "sigmoid") ? FEATURE_SIGMOID
+                                                                                        : FEATURE_VECTOR;
     o.mean_vector = !strcmp(config_text(c, "synthesis.identity_loss"), "mean");
     o.lambda_kl = (float)config_float(c, "synthesis.lambda_kl");
     o.lambda_gd = (float)config_float(c, "synthesis.lambda_gd");
@@ -124,11 +154,37 @@ SynthesisOpts context_synthesis(const Context *x)
     return o;
 }
 
+/* 0 if the stage may be made here: it is new, or was begun with the same threads and libraries. */
+static int same_makers(const Context *x, const Stage *stage)
+{
+    char *path = stage_path(stage, "made_with.txt");
+    size_t size = 0;
+    int bad = 0;
+    if (stage->begun && file_exists(path) && !x->options.allow_drift) {
+        char *text = file_read(path, &size);
+        bad = !text;
+        if (text && strcmp(text, x->made_with))
+            bad = fail("%s was begun with %.*s and would go on with %.*s: give --threads as then, or --allow-drift to "
+                       "accept slightly other numbers, or delete that folder", stage->dir, (int)strcspn(text, "\n"),
+                       text, (int)strcspn(x->made_with, "\n"), x->made_with);
+        free(text);
+    } else {
+        bad = file_write(path, x->made_with, strlen(x->made_with));
+    }
+    free(path);
+    return bad;
+}
+
 Stage *context_stage(Context *x, const char *name, int version, const char *const *sections, const char *extra,
                      const Hash *inputs, int n_inputs)
 {
-    char text[512];
+    char text[640];
     snprintf(text, sizeof text, "%s; %s", x->about, extra ? extra : "");
-    return stage_begin(x->run, &(StageKey){.name = name, .version = version, .sections = sections, .extra = text,
-                                           .inputs = inputs, .n_inputs = n_inputs});
+    Stage *stage = stage_begin(x->run, &(StageKey){.name = name, .version = version, .sections = sections,
+                                                   .extra = text, .inputs = inputs, .n_inputs = n_inputs});
+    if (stage && !stage->done && same_makers(x, stage)) {
+        stage_leave(stage);
+        return NULL;
+    }
+    return stage;
 }

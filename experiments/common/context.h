@@ -12,12 +12,15 @@ typedef struct Context {
     const Config *config;
     Run *run;
     char device[32];      /* "cpu", "cuda:0", ... */
-    char about[160];      /* device, precision and threads: part of every stage that computes */
+    char about[320];      /* device, precision, tuning table, data: part of every stage that computes */
+    char made_with[320];  /* threads and libraries: recorded where a stage begins, and asked for when it resumes */
     int quiet;
 } Context;
 
 /* Reads the command line (exits with 2 on a mistake of use) and opens the run folder.  0, or -1 with error_text(). */
 int  context_open(Context *x, const Program *program, int argc, char **argv);
+/* The same without a run folder, for programs that only use what others made. */
+int  context_start(Context *x, const Program *program, int argc, char **argv);
 void context_close(Context *x);
 /* Prints error_text() as the program's error and returns 1, for main(). */
 int  context_failed(const Context *x);
@@ -27,7 +30,8 @@ SynthesisOpts  context_synthesis(const Context *x);
 RecogniserOpts context_identity(const Context *x);
 RecogniserOpts context_recogniser(const Context *x);
 
-/* stage_begin with the key's extra text extended by device, precision and threads. */
+/* stage_begin with the key's extra text extended by `about`.  A stage that was begun with other threads or libraries
+ * is refused (their sums are split otherwise, so that the numbers would drift) unless --allow-drift is given. */
 Stage *context_stage(Context *x, const char *name, int version, const char *const *sections, const char *extra,
                      const Hash *inputs, int n_inputs);
 

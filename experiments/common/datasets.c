@@ -152,9 +152,12 @@ int datasets_open(Context *x, const World *w, const Identity *id, const Synthesi
         return -1;
     char *one = stage_path(stage, "reconstructed.faces"), *two = stage_path(stage, "new_faces.faces");
     char *picture = stage_path(stage, "faces.png");
-    int bad = stage->done ? faces_load(one, &out->reconstructed) || faces_load(two, &out->new_faces)
-                          : make(x, w, id, s, out) || faces_save(&out->reconstructed, one) ||
-                                faces_save(&out->new_faces, two) || draw(w, out, picture) || stage_done(stage);
+    int bad = 0;
+    if (!stage->done)
+        bad = make(x, w, id, s, out) || faces_save(&out->reconstructed, one) || faces_save(&out->new_faces, two) ||
+              draw(w, out, picture) || stage_done(stage);
+    else if (faces_load(one, &out->reconstructed) || faces_load(two, &out->new_faces))
+        bad = stage_damaged(stage);
     free(one);
     free(two);
     free(picture);

@@ -81,10 +81,30 @@ static int train(Context *x, const World *w, const Stage *stage, Training *t, co
     return bad ? -1 : 0;
 }
 
+/* A network that was trained elsewhere: its bytes take the place of a stage. */
+static int given(Context *x, const char *weights, Identity *out)
+{
+    size_t size;
+    char *bytes = file_read(weights, &size);
+    Store *s = bytes ? store_create(x->device, 1) : NULL;
+    RecogniserEmbed *embed = s ? recogniser_embed_create(s, context_identity(x), 1) : NULL;
+    int bad = !embed || store_load(s, weights, "I.");
+    if (!bad) {
+        out->weights = must_strdup(weights);
+        out->hash = hash_bytes(bytes, size);
+    }
+    recogniser_embed_free(embed);
+    store_free(s);
+    free(bytes);
+    return bad ? fail_in("identity.weights") : 0;
+}
+
 int identity_open(Context *x, const World *w, Identity *out)
 {
     Training t = {0};
     *out = (Identity){0};
+    if (*config_text(x->config, "identity.weights"))
+        return given(x, config_text(x->config, "identity.weights"), out);
     Stage *stage = context_stage(x, "identity", 1, sections, NULL, &w->hash, 1);
     if (!stage)
         return -1;

@@ -9,7 +9,7 @@ typedef struct Identity {
     Hash hash;
 } Identity;
 
-/* Finds the stage "identity" done or trains it.  0 or -1. */
+/* The network of identity.weights if that is given; else finds the stage "identity" done or trains it.  0 or -1. */
 int  identity_open(Context *x, const World *w, Identity *out);
 void identity_free(Identity *i);
 

@@ -19,7 +19,7 @@ enum { MOST_OPTIONS = 64 };
 typedef struct Given {
     const char *preset, *config, *run, *data, *device, *precision, *seed;
     TextList set;
-    int threads, jobs, json, quiet, keys, help, version;
+    int threads, jobs, json, quiet, keys, help, version, allow_drift;
 } Given;
 
 /* All options of the program in one list; returns how many. */
@@ -34,6 +34,8 @@ static int collect(const Program *p, Given *g, Option *list)
         {OPTIONS_CONFIG, {"set", OPTION_LIST, "KEY=VALUE", "one setting, over both; may be repeated", &g->set}},
         {OPTIONS_CONFIG, {"keys", OPTION_FLAG, NULL, "print all keys with defaults and meaning", &g->keys}},
         {OPTIONS_RUN, {"run", OPTION_TEXT, "DIR", "run folder: results are kept and reused (runs/default)", &g->run}},
+        {OPTIONS_RUN, {"allow-drift", OPTION_FLAG, NULL, "resume although threads or libraries are others than at the start",
+                       &g->allow_drift}},
         {OPTIONS_DATA, {"data", OPTION_TEXT, "SPEC", "portraits, folder:PATH or manifest:PATH (portraits)", &g->data}},
         {OPTIONS_DEVICE, {"device", OPTION_TEXT, "NAME", "auto, cpu, cuda, cuda:N or reference (auto)", &g->device}},
         {OPTIONS_DEVICE, {"precision", OPTION_TEXT, "NAME", "fp32, tf32 or bf16 (fp32)", &g->precision}},
@@ -283,6 +285,7 @@ int options_read(Options *o, const Program *program, int argc, char **argv)
         o->run = g.run ? g.run : "runs/default";
         o->json = g.json;
         o->quiet = g.quiet;
+        o->allow_drift = g.allow_drift;
         o->jobs = g.jobs;
         if (check_names(o) || read_data(o, g.data) || read_device(o, &g) ||
             ((program->common & OPTIONS_CONFIG) && read_config(o, &g)) || read_seed(o, &g))

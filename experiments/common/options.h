@@ -20,7 +20,7 @@
 /* Groups of common options; --help and --version are always there. */
 enum {
     OPTIONS_CONFIG = 1 << 0,   /* --preset --config --set --keys */
-    OPTIONS_RUN    = 1 << 1,   /* --run */
+    OPTIONS_RUN    = 1 << 1,   /* --run --allow-drift */
     OPTIONS_DATA   = 1 << 2,   /* --data */
     OPTIONS_DEVICE = 1 << 3,   /* --device --precision --threads */
     OPTIONS_SEED   = 1 << 4,   /* --seed */
@@ -79,6 +79,7 @@ typedef struct Options {
     int            jobs;           /* 1 if not given */
     uint64_t       seed;           /* run.seed of the configuration, or 1 */
     int            json, quiet;
+    int            allow_drift;    /* a stage begun on another number of threads may be resumed */
     const char   **names;          /* those that stand alone */
     int            n_names;
 } Options;

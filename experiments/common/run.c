@@ -328,6 +328,11 @@ void stage_leave(Stage *s)
     free(s);
 }
 
+int stage_damaged(const Stage *s)
+{
+    return fail("%s (it belongs to a finished stage: remove the folder %s and run again)", error_text(), s->dir);
+}
+
 char *stage_path(const Stage *s, const char *file)
 {
     return must_printf("%s/%s", s->dir, file);

@@ -58,6 +58,9 @@ int stage_done(Stage *stage);
 /* Lets go of it: what is not done stays as .part for the next program. */
 void stage_leave(Stage *stage);
 
+/* For a finished stage whose files turn out to be damaged: adds to the message what to do; returns -1. */
+int stage_damaged(const Stage *stage);
+
 /* Path of a file of the stage; the caller frees it. */
 char *stage_path(const Stage *stage, const char *file);
 

@@ -145,7 +145,7 @@ int world_open(Context *x, World *w)
     Stage *stage = stage_begin(x->run, &(StageKey){.name = "data", .version = 1, .sections = sections, .extra = extra});
     if (!stage)
         return -1;
-    int bad = stage->done ? load(w, stage) : make(x, w, stage) || stage_done(stage);
+    int bad = !stage->done ? make(x, w, stage) || stage_done(stage) : load(w, stage) ? stage_damaged(stage) : 0;
     w->hash = stage->hash;
     stage_leave(stage);
     if (bad)

@@ -2,6 +2,7 @@
 #include "engine/device.h"
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/cpu/onednn.h"
 
 static Device *open_cpu(const char *argument)
 {
@@ -9,4 +10,5 @@ static Device *open_cpu(const char *argument)
     return device_host("cpu", "reference", 4);
 }
 
-BACKEND(cpu) = {.open = open_cpu, .doc = "vector units and OpenMP threads of this machine"};
+BACKEND(cpu) = {.open = open_cpu, .doc = "vector units and OpenMP threads of this machine",
+                .libraries = onednn_version};

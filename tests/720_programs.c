@@ -1,0 +1,453 @@
+/* 720_programs.c - the built programs under mistakes and bad luck: exit status and words.
+ * 0 done, 1 failed, 2 wrong use; nothing half-made stays where it would be taken for finished. */
+#include "tests/pictures.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "data/faces.h"
+#include "engine/safetensors.h"
+#include "experiments/common/names.h"
+
+/* Everything once with as little as possible. */
+#define TINY                                                                                                         \
+    "--preset", "smoke", "--device", "cpu", "--threads", "1", "--quiet", "--set", "data.pretrain_people=4", "--set",  \
+        "data.pretrain_images=16", "--set", "data.original_people=4", "--set", "data.original_images=16", "--set",    \
+        "data.validation_people=3", "--set", "data.validation_images=9", "--set", "data.test_people=3", "--set",      \
+        "data.test_images=9", "--set", "evaluation.matching=5", "--set", "evaluation.non_matching=5", "--set",       \
+        "identity.epochs=1", "--set", "identity.batch=8", "--set", "synthesis.steps=2", "--set", "synthesis.batch=4"
+
+enum { NOBODY = 1, SMALL_FILES = 2 };   /* circumstances: another user where we are root; no file over 2 KiB */
+
+typedef struct Outcome {
+    int status;
+    char text[8192];   /* standard output and standard error */
+} Outcome;
+
+/* Path of a built program: beside the tests (BUILD/tests/x -> BUILD/bin), NULL if it is not there. */
+static char *program_path(const char *name)
+{
+    char self[4096];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n < 0)
+        return NULL;
+    self[n] = 0;
+    *strrchr(self, '/') = 0;
+    char *path = must_printf("%s/../bin/%s", self, name);
+    if (file_exists(path))
+        return path;
+    free(path);
+    return NULL;
+}
+
+static void child(int circumstances, const char *path, char **argv, int out)
+{
+    if (circumstances & SMALL_FILES) {
+        signal(SIGXFSZ, SIG_IGN);   /* writing fails instead, as on a full disk */
+        setrlimit(RLIMIT_FSIZE, &(struct rlimit){2048, 2048});
+    }
+    if ((circumstances & NOBODY) && !geteuid() && (setgid(65534) || setuid(65534)))
+        _exit(99);
+    dup2(out, STDOUT_FILENO);
+    dup2(out, STDERR_FILENO);
+    execv(path, argv);
+    _exit(98);
+}
+
+static Outcome run_words(int circumstances, const char *program, char **argv)
+{
+    Outcome o = {0};
+    int ends[2], status;
+    size_t n = 0;
+    char *path = program_path(program);
+    ck_assert_msg(path != NULL, "%s is not built", program);
+    ck_assert_int_eq(pipe(ends), 0);
+    pid_t pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (!pid)
+        child(circumstances, path, argv, ends[1]);
+    close(ends[1]);
+    for (ssize_t got; (got = read(ends[0], o.text + n, sizeof o.text - 1 - n)) > 0;)
+        n += (size_t)got;
+    close(ends[0]);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_msg(WIFEXITED(status), "%s was ended by signal %d:\n%s", program, WTERMSIG(status), o.text);
+    o.status = WEXITSTATUS(status);
+    free(path);
+    return o;
+}
+
+#define RUN(circumstances, program, ...) run_words(circumstances, program, (char *[]){program, __VA_ARGS__, NULL})
+
+/* The program ends with this status, and its text holds these words. */
+#define EXPECT(outcome, wanted_status, words)                                                                 \
+    do {                                                                                                      \
+        Outcome o_ = (outcome);                                                                               \
+        ck_assert_msg(o_.status == (wanted_status), "status %d, not %d:\n%s", o_.status, wanted_status, o_.text); \
+        ck_assert_msg(strstr(o_.text, words) != NULL, "\"%s\" is not in:\n%s", words, o_.text);               \
+    } while (0)
+
+#define NEEDS(name)                                    \
+    do {                                               \
+        char *needed_ = program_path(name);            \
+        if (!needed_)                                  \
+            SKIP("the program %s is not built", name); \
+        free(needed_);                                 \
+    } while (0)
+
+static char *in(const char *folder, const char *name)
+{
+    return must_printf("%s/%s", folder, name);
+}
+
+/* ---------------------------------------------------------------- wrong use */
+TEST(wrong_use_is_2)
+{
+    NEEDS("synthesis");
+    EXPECT(RUN(0, "synthesis", "--preset", "smok"), 2, "synthesis: --preset smok: no such preset");
+    EXPECT(RUN(0, "synthesis", "--preset", "smok"), 2, "did you mean smoke?");
+    EXPECT(RUN(0, "synthesis", "--preset", "smoke", "--set", "synthesis.stpes=4"), 2,
+           "synthesis.stpes: no such key: did you mean synthesis.steps?");
+    EXPECT(RUN(0, "synthesis", "--preset", "smoke", "--set", "synthesis.steps=x"), 2, "a whole number was expected");
+    EXPECT(RUN(0, "synthesis", "--config", "/nowhere/x.ini"), 2, "/nowhere/x.ini: No such file or directory");
+    EXPECT(RUN(0, "synthesis", "--rnu", "x"), 2, "--rnu: no such option: did you mean run?");
+    EXPECT(RUN(0, "synthesis", "--device", "cup"), 2, "did you mean cpu?");
+    EXPECT(RUN(0, "synthesis", "--help"), 0, "Exit status: 0 done, 1 failed, 2 wrong use.");
+}
+
+TEST(the_program_op)
+{
+    NEEDS("op");
+    char *folder = folder_make(), *good = in(folder, "x.safetensors"), *out = in(folder, "y.safetensors");
+    float x[12] = {0};
+    SafeTensor t[] = {{.name = "x", .dtype = SAFE_F32, .rank = 4, .shape = {1, 3, 2, 2}, .data = x},
+                      {.name = "w", .dtype = SAFE_F32, .rank = 4, .shape = {1, 2, 1, 1}, .data = x}};
+    MUST(safetensors_write(good, t, 2, NULL));
+    EXPECT(RUN(0, "op", "conv2", "--in", good, "--out", out), 2, "op: conv2: no such op: did you mean conv2d?");
+    EXPECT(RUN(0, "op", "leaky_relu", "--attr", "slop=1", "--in", good, "--out", out), 2, "did you mean slope?");
+    EXPECT(RUN(0, "op", "leaky_relu", "--attr", "slope=x", "--in", good, "--out", out), 2, "slope=x is not a number");
+    EXPECT(RUN(0, "op", "leaky_relu"), 2, "--in FILE");
+    EXPECT(RUN(0, "op", "conv2d", "--in", good, "--out", out), 1, "conv2d:");
+    EXPECT(RUN(0, "op", "conv2d", "--in", good, "--out", out), 1, "(1, 3, 2, 2), w (1, 2, 1, 1)");
+    EXPECT(RUN(0, "op", "arcface", "--in", good, "--out", out), 1, "holds no operand labels of arcface");
+    EXPECT(RUN(0, "op", "leaky_relu", "--in", good, "--out", out, "--grad"), 1, "holds no cotangent");
+    EXPECT(RUN(0, "op", "leaky_relu", "--in", "/nowhere/x", "--out", out), 1, "/nowhere/x: No such file or directory");
+    EXPECT(RUN(0, "op", "leaky_relu", "--in", good, "--out", out, "--backend", "gpu"), 1, "this build knows only");
+    EXPECT(RUN(0, "op", "leaky_relu", "--in", good, "--out", "/nowhere/y"), 1, "/nowhere/y");
+    ck_assert(!file_exists(out));
+    EXPECT(RUN(0, "op", "leaky_relu", "--in", good, "--out", out), 0, "");
+    ck_assert(file_exists(out));
+    MUST(file_write(good, "12345678{}", 10));
+    EXPECT(RUN(0, "op", "leaky_relu", "--in", good, "--out", out), 1, "x.safetensors");
+    free(good);
+    free(out);
+    folder_remove(folder);
+}
+
+/* ---------------------------------------------------------------- folders of pictures */
+static void put(const char *folder, const char *person, const char *name, const void *bytes, size_t size)
+{
+    char *at = in(folder, person), *path = in(at, name);
+    MUST(make_folders(at));
+    MUST(file_write(path, bytes, size));
+    free(at);
+    free(path);
+}
+
+/* `people` folders, each with one file of every kind that can be read; in the first also some that cannot. */
+static void picture_folder(const char *folder, int people)
+{
+    Sample samples[32];
+    int n = samples_make(samples);
+    for (int p = 0; p < people; p++) {
+        char person[16];
+        snprintf(person, sizeof person, "p%02d", p);
+        for (int i = 0; i < n; i++)
+            put(folder, person, samples[i].name, samples[i].bytes.data, samples[i].bytes.size);
+    }
+    put(folder, "p00", "cut.png", samples[0].bytes.data, samples[0].bytes.size / 2);
+    put(folder, "p00", "notes.txt", "not a picture", 13);
+    put(folder, "p00", "empty.jpg", "", 0);
+    put(folder, ".", "stray.png", samples[0].bytes.data, samples[0].bytes.size);
+    for (int i = 0; i < n; i++)
+        free(samples[i].bytes.data);
+}
+
+TEST(folders_of_odd_files)
+{
+    NEEDS("pretrain");
+    char *folder = folder_make(), *run = in(folder, "run"), *pictures = in(folder, "pictures");
+    char *empty = in(folder, "empty"), *few = in(folder, "few");
+    char *data = must_printf("folder:%s", pictures), *no_data = must_printf("folder:%s", empty);
+    char *few_data = must_printf("folder:%s", few);
+    MUST(make_folders(empty));
+    picture_folder(pictures, 14);
+    picture_folder(few, 3);
+    EXPECT(RUN(0, "pretrain", TINY, "--run", run, "--data", "folder:/nowhere"), 1,
+           "/nowhere: No such file or directory");
+    EXPECT(RUN(0, "pretrain", TINY, "--run", run, "--data", no_data), 1,
+           "empty: no pictures: a data set is a folder of one folder for each person");
+    EXPECT(RUN(0, "pretrain", TINY, "--run", run, "--data", few_data), 1, "take more people");
+    EXPECT(RUN(0, "pretrain", TINY, "--run", run, "--data", "faces"), 2,
+           "portraits, folder:PATH or manifest:PATH was expected");
+    EXPECT(RUN(0, "pretrain", TINY, "--run", run, "--data", data, "--set", "data.split_test=0.9"), 1,
+           "data.split_*: the shares add up to");
+    Outcome o = RUN(0, "pretrain", TINY, "--run", run, "--data", data);
+    EXPECT(o, 0, "cut.png");
+    EXPECT(o, 0, "p00/notes.txt: not a PNG, JPEG, PGM or PPM picture");
+    EXPECT(o, 0, "p00/empty.jpg: not a PNG, JPEG, PGM or PPM picture (it is empty)");
+    EXPECT(o, 0, "stray.png: not in the folder of a person");
+    free(run);
+    free(pictures);
+    free(empty);
+    free(few);
+    free(data);
+    free(no_data);
+    free(few_data);
+    folder_remove(folder);
+}
+
+/* ---------------------------------------------------------------- run folders */
+/* The only entry of RUN/stages whose name begins so, as a path; NULL if there is none. */
+static char *stage_in(const char *run, const char *name)
+{
+    char *stages = in(run, "stages"), *found = NULL;
+    DIR *d = opendir(stages);
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (!strncmp(e->d_name, name, strlen(name)) && !found)
+            found = in(stages, e->d_name);
+    if (d)
+        closedir(d);
+    free(stages);
+    return found;
+}
+
+static void shell(const char *format, const char *path)
+{
+    char *command = must_printf(format, path);
+    ck_assert_int_eq(system(command), 0);
+    free(command);
+}
+
+TEST(run_folders_that_cannot_be_used)
+{
+    NEEDS("pretrain");
+    char *folder = folder_make(), *file = in(folder, "file"), *run = in(folder, "run"), *closed = in(folder, "closed");
+    MUST(file_write(file, "x", 1));
+    EXPECT(RUN(0, "pretrain", TINY, "--run", file), 1, "file");
+    Outcome o = RUN(0, "pretrain", TINY, "--run", file);
+    EXPECT(o, 1, "pretrain: run folder");
+    EXPECT(o, 1, "cannot make this folder");
+
+    MUST(make_folders(closed));
+    shell("chmod 755 '%s'", folder);
+    shell("chmod 555 '%s'", closed);
+    if (RUN(NOBODY, "pretrain", "--version").status == 0) {
+        o = RUN(NOBODY, "pretrain", TINY, "--run", closed);
+        EXPECT(o, 1, "Permission denied");
+        EXPECT(o, 1, "run folder");
+        /* finished stages of a folder that cannot be written are still good */
+        EXPECT(RUN(0, "pretrain", TINY, "--run", run), 0, "");
+        shell("chmod -R a-w '%s'", run);
+        EXPECT(RUN(NOBODY, "pretrain", TINY, "--run", run), 0, "");
+        o = RUN(NOBODY, "pretrain", TINY, "--run", run, "--set", "identity.epochs=2");
+        EXPECT(o, 1, "make the run folder writable, or choose another with --run");
+        shell("chmod -R u+w '%s'", run);
+    }
+    free(file);
+    free(run);
+    free(closed);
+    folder_remove(folder);
+}
+
+TEST(a_full_disk)
+{
+    NEEDS("pretrain");
+    char *folder = folder_make(), *run = in(folder, "run"), *stage;
+    Outcome o = RUN(SMALL_FILES, "pretrain", TINY, "--run", run);
+    EXPECT(o, 1, "File too large");
+    EXPECT(o, 1, run);
+    stage = stage_in(run, "data-");
+    if (stage) {
+        ck_assert_msg(strstr(stage, ".part") != NULL, "%s looks finished", stage);
+        free(stage);
+    }
+    shell("test -z \"$(find '%s' -name '*.tmp')\"", run);
+    EXPECT(RUN(0, "pretrain", TINY, "--run", run), 0, "");   /* room again: goes on */
+    free(run);
+    folder_remove(folder);
+}
+
+static void flip_last_byte(const char *path)
+{
+    FILE *f = fopen(path, "r+b");
+    ck_assert_ptr_nonnull(f);
+    fseek(f, -1, SEEK_END);
+    int byte = getc(f);
+    fseek(f, -1, SEEK_END);
+    putc(byte ^ 1, f);
+    fclose(f);
+}
+
+TEST(a_damaged_stage)
+{
+    NEEDS("pretrain");
+    char *folder = folder_make(), *run = in(folder, "run");
+    EXPECT(RUN(0, "pretrain", TINY, "--run", run), 0, "");
+    char *stage = stage_in(run, "data-"), *faces = in(stage, "original.faces");
+    Faces before, after;
+    MUST(faces_load(faces, &before));
+    flip_last_byte(faces);
+    Outcome o = RUN(0, "pretrain", TINY, "--run", run);
+    char *place = must_printf("original.faces: checksum differs at image %d (%s)", before.n - 1,
+                              before.sources[before.n - 1]);
+    char *remedy = must_printf("remove the folder %s and run again", stage);
+    EXPECT(o, 1, place);
+    EXPECT(o, 1, remedy);
+    shell("rm -r '%s'", stage);
+    EXPECT(RUN(0, "pretrain", TINY, "--run", run), 0, "");
+    MUST(faces_load(faces, &after));
+    ck_assert_int_eq(after.n, before.n);
+    faces_free(&before);
+    faces_free(&after);
+    free(place);
+    free(remedy);
+    free(faces);
+    free(stage);
+    free(run);
+    folder_remove(folder);
+}
+
+/* ---------------------------------------------------------------- generate and encode */
+TEST(faces_from_a_run)
+{
+    NEEDS("generate");
+    char *folder = folder_make(), *run = in(folder, "run"), *out = in(folder, "out"), *odd = in(folder, "odd.ppm");
+    char *portrait = resource_path("tests/fixtures/portrait32.png"), *sheet = in(out, "sheet.png");
+    Bytes raw = noise(2 * 30 * 50 * 3, 3);
+    Bytes ppm = pnm_make('6', 30, 50, 255, (const uint16_t *)(const void *)memset(raw.data, 7, raw.size));
+    MUST(file_write(odd, ppm.data, ppm.size));
+    EXPECT(RUN(0, "generate", "--run", run, "--identity", portrait, "--attributes", odd, "--out", out), 1,
+           "no finished stage \"synthesis\"");
+    EXPECT(RUN(0, "synthesis", TINY, "--run", run), 0, "synthesis network of 4 people");
+    EXPECT(RUN(0, "generate", "--run", run, "--identity", portrait, "--out", out), 2, "--attributes IMAGE is missing");
+    EXPECT(RUN(0, "generate", "--identity", portrait, "--attributes", odd, "--out", out), 2, "either --checkpoint");
+    EXPECT(RUN(0, "generate", "--run", run, "--identity", portrait, "--attributes", odd, "--interpolate", "3", "--out",
+               out), 2, "two identities, two attributes");
+    EXPECT(RUN(0, "generate", "--run", run, "--identity", portrait, "--attributes", "/nowhere/b.png", "--out", out), 1,
+           "/nowhere/b.png: No such file or directory");
+    EXPECT(RUN(0, "generate", "--run", run, "--identity", portrait, "--attributes", run, "--out", out), 1,
+           "not a file");
+    ck_assert(!file_exists(out));
+
+    Image image;
+    EXPECT(RUN(0, "generate", "--run", run, "--identity", portrait, "--identity", odd, "--attributes", odd, "--grid",
+               "--out", out), 0, "2 pictures and sheet.png");
+    MUST(image_read(sheet, &image));
+    ck_assert_int_eq(image.width, 3 * 18 + 2);
+    ck_assert_int_eq(image.height, 2 * 18 + 2);
+    image_free(&image);
+    char *picture = in(out, "identity2_attributes1.png");
+    MUST(image_read(picture, &image));
+    ck_assert(image.width == 16 && image.height == 16);
+    image_free(&image);
+    EXPECT(RUN(0, "generate", "--run", run, "--identity", portrait, "--identity", odd, "--attributes", odd,
+               "--attributes", portrait, "--interpolate", "12", "--out", out), 0, "12 pictures and sheet.png");
+    MUST(image_read(sheet, &image));
+    ck_assert_int_eq(image.width, 10 * 18 + 2);
+    ck_assert_int_eq(image.height, 2 * 18 + 2);
+    image_free(&image);
+
+    /* both ends of the walk are the pictures that are made of the ends alone */
+    char *first = in(out, "step0001.png"), *alone = in(folder, "alone"), *made = in(alone, "identity1_attributes1.png");
+    EXPECT(RUN(0, "generate", "--run", run, "--identity", portrait, "--attributes", odd, "--out", alone), 0, "");
+    Image a, b;
+    MUST(image_read(first, &a));
+    MUST(image_read(made, &b));
+    for (int i = 0; i < 16 * 16 * 3; i++)
+        ck_assert_int_le(abs(a.rgb[i] - b.rgb[i]), 1);   /* the identity is brought back to length 1 once more */
+    image_free(&a);
+    image_free(&b);
+
+    /* a checkpoint alone: its settings lie beside it; without them sizes come from the preset */
+    char *stage = stage_in(run, "synthesis-"), *weights = in(stage, "synthesis.safetensors");
+    char *bare = in(folder, "bare.safetensors"), *copy = must_printf("cp '%s' '%s'", weights, bare);
+    ck_assert_int_eq(system(copy), 0);
+    EXPECT(RUN(0, "generate", "--checkpoint", weights, "--identity", portrait, "--attributes", odd, "--out", out), 0,
+           "");
+    EXPECT(RUN(0, "generate", "--checkpoint", bare, "--identity", portrait, "--attributes", odd, "--out", out), 1,
+           "give --identity-weights FILE");
+    EXPECT(RUN(0, "generate", "--checkpoint", bare, "--identity-weights", bare, "--identity", portrait, "--attributes",
+               odd, "--out", out), 1, "sizes are those of --preset, --config and --set");
+    EXPECT(RUN(0, "generate", "--checkpoint", "/nowhere/w", "--identity-weights", bare, "--identity", portrait,
+               "--attributes", odd, "--out", out), 1, "/nowhere/w: No such file or directory");
+    free(raw.data);
+    free(ppm.data);
+    free(run);
+    free(out);
+    free(odd);
+    free(portrait);
+    free(sheet);
+    free(picture);
+    free(first);
+    free(alone);
+    free(made);
+    free(stage);
+    free(weights);
+    free(bare);
+    free(copy);
+    folder_remove(folder);
+}
+
+TEST(vectors_from_a_run)
+{
+    NEEDS("encode");
+    char *folder = folder_make(), *run = in(folder, "run"), *out = in(folder, "e.safetensors");
+    char *pictures = in(folder, "pictures"), *data = must_printf("folder:%s", pictures);
+    picture_folder(pictures, 2);
+    EXPECT(RUN(0, "encode", "--model", "identity", "--run", run, "--data", data, "--out", out), 1,
+           "no finished stage \"identity\"");
+    EXPECT(RUN(0, "pretrain", TINY, "--run", run), 0, "");
+    EXPECT(RUN(0, "encode", "--model", "identiy", "--run", run, "--data", data, "--out", out), 2,
+           "did you mean identity?");
+    EXPECT(RUN(0, "encode", "--model", "facenet", "--run", run, "--data", data, "--out", out), 2,
+           "not read by this version");
+    EXPECT(RUN(0, "encode", "--model", "identity", "--run", run, "--out", out), 2, "folder:PATH was expected");
+    ck_assert(!file_exists(out));
+    EXPECT(RUN(0, "encode", "--model", "identity", "--run", run, "--data", data, "--out", out), 0,
+           "36 vectors of 32 numbers");
+    SafeFile *f = safetensors_open(out);
+    HAVE(f);
+    const SafeTensor *e = safetensors_find(f, "embeddings"), *person = safetensors_find(f, "person");
+    ck_assert(e && person && e->dtype == SAFE_F32 && person->dtype == SAFE_I32);
+    ck_assert(e->rank == 2 && e->shape[0] == 36 && e->shape[1] == 32 && person->rank == 1 && person->shape[0] == 36);
+    ck_assert_str_eq(safetensors_metadata(f, "names"), "[\"p00\", \"p01\"]");
+    ck_assert_ptr_nonnull(strstr(safetensors_metadata(f, "sources"), "\"p01/cmyk.jpg\""));
+    float v[36 * 32];
+    int32_t who[36];
+    MUST(safetensors_floats(e, v));
+    MUST(safetensors_ints(person, who));
+    for (int i = 0; i < 36; i++) {
+        double square = 0;
+        for (int k = 0; k < 32; k++)
+            square += (double)v[32 * i + k] * v[32 * i + k];
+        ck_assert_double_eq_tol(square, 1, 1e-5);
+        ck_assert_int_eq(who[i], i / 18);
+    }
+    /* the same files for both people: the same vectors, but for the place in a batch */
+    for (int i = 0; i < 18 * 32; i++)
+        ck_assert_float_eq_tol(v[i], v[18 * 32 + i], 1e-6f);
+    safetensors_close(f);
+    free(run);
+    free(out);
+    free(pictures);
+    free(data);
+    folder_remove(folder);
+}
+
+TEST_MAIN("programs", wrong_use_is_2, the_program_op, folders_of_odd_files, run_folders_that_cannot_be_used,
+          a_full_disk, a_damaged_stage, faces_from_a_run, vectors_from_a_run)
