@@ -134,8 +134,9 @@ static int advantage(Context *x, const World *w, const Table3 *t, Table *table)
     pair_trials_free(&trials);
     if (bad)
         return -1;
-    snprintf(text, sizeof text, "Training on Original lowers the EER on Test by %.2f points against %s "
-             "(%.0f %% interval over people: %.2f to %.2f)", -100 * d.value, b ? "the untrained network" : "pixels",
+    snprintf(text, sizeof text, "Trained on Original, the EER on Test is %.2f points %s than that of %s "
+             "(%.0f %% interval of the advantage over people: %.2f to %.2f)", fabs(100 * d.value),
+             d.value <= 0 ? "lower" : "higher", b ? "the untrained network" : "pixels",
              100 * d.level, -100 * d.high, -100 * d.low);
     table_note(table, text);
     table_note(table, "The paper's numbers are of other data, larger networks and longer training: compare the order of "

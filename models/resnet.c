@@ -40,7 +40,7 @@ Val resnet(Val x, Mode mode, ResnetOpts o)
         h = op_max_pool2d(h, (Pool2dAttrs){.kernel = 3, .stride = 2, .padding = 1});
     for (int stage = 0; stage < 4; stage++)
         for (int b = 0; b < o.blocks[stage]; b++) {
-            char scope[16], index[16];
+            char scope[24], index[16];
             snprintf(scope, sizeof scope, "layer%d", stage + 1);
             snprintf(index, sizeof index, "%d", b);
             prog_push(p, scope);

@@ -50,6 +50,7 @@ TEST(first_message_wins)
     ck_assert_int_eq(grads.n, 2);
     ck_assert(!val_ok(grads.v[0]) && !val_ok(grads.v[1]));
     prog_set_state(p, "never", a);
+    ck_assert(!val_ok(prog_mistake(p, "something else, %d", 2)));
     ck_assert_int_eq(adam(c, wrt, a, (AdamOpts){0}).n, 0);
     ck_assert_int_eq(prog_updates(p).n, 0);
     ck_assert_int_eq(val_shape(c).rank, -1);

@@ -322,6 +322,37 @@ TEST(updates_read_old_values)
             }
 }
 
+/* Kernels that cannot work in place read the old value whole before it changes. */
+TEST(updates_by_ops_that_mix_elements)
+{
+    enum { N = 6 };
+    for (int d = 0; d < DEVICES; d++) {
+        if (!begin(devices[d]))
+            continue;
+        Val a = prog_param(p, "a", SHAPE(N, N), (Init){INIT_NORMAL, 1}), b = prog_param(p, "b", SHAPE(N, N), (Init){INIT_NORMAL, 0.4f});
+        Val c = prog_param(p, "c", SHAPE(1, 3, 5, 5), (Init){INIT_NORMAL, 1}), k = prog_param(p, "k", SHAPE(3, 3, 3, 3), (Init){INIT_NORMAL, 0.3f});
+        Val updates[] = {op_assign(a, op_transpose(a, INTS(1, 0))), op_assign(b, op_matmul(b, b, NONE, (MatmulAttrs){0})),
+                         op_assign(c, op_conv2d(c, k, NONE, (Conv2dAttrs){.padding = 1}))};
+        Val outs[] = {op_transpose(a, INTS(1, 0)), op_matmul(b, b, NONE, (MatmulAttrs){0}), op_conv2d(c, k, NONE, (Conv2dAttrs){.padding = 1})};
+        Plan *what = plan_must(p, (Vals){outs, 3}, (Vals){0}), *plan = plan_must(p, (Vals){0}, (Vals){updates, 3});
+        static const char *const names[] = {"a", "b", "c"};
+        for (int run = 0; run < 3; run++) {
+            float want[3][75], got[75];
+            MUST(plan_run(what));
+            for (int i = 0; i < 3; i++)
+                MUST(plan_read(what, outs[i], want[i]));
+            MUST(plan_run(plan));
+            for (int i = 0; i < 3; i++) {
+                MUST(store_read(s, store_find(s, names[i]), got));
+                ck_assert_msg(!memcmp(got, want[i], (i < 2 ? N * N : 75) * sizeof *got), "%s: %s, run %d", devices[d], names[i], run);
+            }
+        }
+        plan_free(what);
+        plan_free(plan);
+        end();
+    }
+}
+
 /* ---------------------------------------------------------------- runs */
 TEST(runs_repeat)
 {
@@ -788,6 +819,7 @@ TEST(profiles_and_traces)
     unlink(path);
 }
 
-TEST_MAIN("plans", live_buffers_do_not_overlap, updates_read_old_values, runs_repeat, arena_grows_under_running_plans,
+TEST_MAIN("plans", live_buffers_do_not_overlap, updates_read_old_values,
+          updates_by_ops_that_mix_elements, runs_repeat, arena_grows_under_running_plans,
           states_advance, inputs_are_shared_and_kept, new_weights_are_seen, cuda_runs_neither_allocate_nor_wait,
           replay_sees_changed_data, first_bad_op_is_named, profiles_and_traces)
