@@ -107,9 +107,9 @@ setup:
 run: setup
 	$(Q)$(MAKE) --no-print-directory -j2 all && sh experiments/run.sh $(BUILD)/bin
 check: setup
-	$(Q)sh tests/check.sh $(BUILD)
+	$(Q)bash tests/check.sh $(BUILD)
 check-all: setup
-	$(Q)sh tests/check.sh $(BUILD) all
+	$(Q)bash tests/check.sh $(BUILD) all
 tests: $(TESTBINS) emu
 bench: all
 	$(Q)$(BUILD)/bin/op conv2d --bench && $(BUILD)/bin/op batch_norm --bench && $(BUILD)/bin/op adam --bench

@@ -71,8 +71,8 @@ static int prepare_step(Plan *plan, Step *s, const Tuning *tuning)
     if (k->kernel->prepare && k->kernel->prepare(k))
         return fail_in("%s (%s)", n->op->name, k->name);
     if (k->tuning && strcmp(k->tuning, k->chosen))
-        return fail("%s (%s): the tuning table asks for %s, which is not to be had here; delete its line %s", n->op->name,
-                    k->name, k->tuning, key);
+        return fail("%s (%s): the tuning table asks for %s, which is not to be had here; delete its line %s",
+                    n->op->name, k->name, k->tuning, key);
     plan->state_bytes += k->state_bytes;
     return 0;
 }

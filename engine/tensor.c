@@ -31,7 +31,8 @@ bool shape_possible(Shape s)
 
 bool shape_equal(Shape a, Shape b)
 {
-    return a.rank == b.rank && a.rank <= RANK_MAX && (a.rank <= 0 || !memcmp(a.dim, b.dim, sizeof a.dim[0] * (size_t)a.rank));
+    return a.rank == b.rank && a.rank <= RANK_MAX &&
+           (a.rank <= 0 || !memcmp(a.dim, b.dim, sizeof a.dim[0] * (size_t)a.rank));
 }
 
 const char *shape_text(Shape s, char *text, size_t size)

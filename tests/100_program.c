@@ -44,7 +44,8 @@ TEST(first_message_wins)
     Val f = op_exp(a);                                 /* right, but the program is lost */
     ck_assert(!val_ok(d) && !val_ok(e) && !val_ok(f));
     ck_assert(!val_ok(prog_input(p, "x", F32, SHAPE(1))) && !val_ok(prog_rng(p)));
-    ck_assert(!val_ok(prog_param(p, "w", SHAPE(1), (Init){0})) && !val_ok(prog_state(p, "m", F32, SHAPE(1), (Init){0})));
+    ck_assert(!val_ok(prog_param(p, "w", SHAPE(1), (Init){0})) && !val_ok(prog_state(p, "m", F32, SHAPE(1),
+                                                                                     (Init){0})));
     ck_assert_int_eq(store_count(s), 0);
     Vals wrt = VALS(a, b), grads = prog_grad(c, wrt);
     ck_assert_int_eq(grads.n, 2);
@@ -67,9 +68,18 @@ static Val whole(const char *name, Shape shape) { return prog_input(p, name, I32
 
 static Val add_integers(void) { return op_add(reals("a", SHAPE(3)), whole("labels", SHAPE(3))); }
 static Val add_bytes(void) { return op_mul(prog_input(p, "pixels", U8, SHAPE(3)), reals("a", SHAPE(3))); }
-static Val flat_picture(void) { return op_conv2d(reals("flat", SHAPE(2, 3)), reals("w", SHAPE(4, 3, 1, 1)), NONE, (Conv2dAttrs){0}); }
-static Val channels(void) { return op_conv2d(reals("x", SHAPE(2, 3, 5, 5)), reals("w", SHAPE(4, 2, 3, 3)), NONE, (Conv2dAttrs){0}); }
-static Val large_kernel(void) { return op_conv2d(reals("x", SHAPE(2, 3, 2, 2)), reals("w", SHAPE(4, 3, 5, 5)), NONE, (Conv2dAttrs){0}); }
+static Val flat_picture(void)
+{
+    return op_conv2d(reals("flat", SHAPE(2, 3)), reals("w", SHAPE(4, 3, 1, 1)), NONE, (Conv2dAttrs){0});
+}
+static Val channels(void)
+{
+    return op_conv2d(reals("x", SHAPE(2, 3, 5, 5)), reals("w", SHAPE(4, 2, 3, 3)), NONE, (Conv2dAttrs){0});
+}
+static Val large_kernel(void)
+{
+    return op_conv2d(reals("x", SHAPE(2, 3, 2, 2)), reals("w", SHAPE(4, 3, 5, 5)), NONE, (Conv2dAttrs){0});
+}
 static Val product(void) { return op_matmul(reals("x", SHAPE(2, 3)), reals("w", SHAPE(4, 5)), NONE, (MatmulAttrs){0}); }
 static Val missing(void) { return op_sub(reals("x", SHAPE(2)), NONE); }
 static Val missing_first(void) { return op_sub(NONE, reals("x", SHAPE(2))); }
@@ -77,7 +87,10 @@ static Val one_statistic(void)
 {
     return op_batch_norm(reals("x", SHAPE(4, 3)), NONE, NONE, reals("mean", SHAPE(3)), NONE, BATCH_NORM_TRAINING).y;
 }
-static Val one_sample(void) { return op_batch_norm(reals("x", SHAPE(1, 3)), NONE, NONE, NONE, NONE, BATCH_NORM_TRAINING).y; }
+static Val one_sample(void)
+{
+    return op_batch_norm(reals("x", SHAPE(1, 3)), NONE, NONE, NONE, NONE, BATCH_NORM_TRAINING).y;
+}
 static Val too_many(void)
 {
     Val x = reals("x", SHAPE(2)), in[] = {x, x, x};
@@ -102,7 +115,11 @@ static Val negative_fill(void) { return op_fill(p, SHAPE(2, -3), 0); }
 static Val negative_slice(void) { return op_slice(reals("x", SHAPE(5)), 0, 4, 2); }
 static Val ranks(void) { return reals("deep", SHAPE(1, 1, 1, 1, 1, 1, 1)); }
 static Val huge(void) { return reals("huge", SHAPE((int64_t)1 << 40, (int64_t)1 << 40)); }
-static Val huge_result(void) { return op_broadcast_to(reals("x", SHAPE(1)), SHAPE((int64_t)1 << 31, (int64_t)1 << 31, 64)); }
+static Val huge_result(void)
+{
+    return op_broadcast_to(reals("x", SHAPE(1)), SHAPE((int64_t)1 << 31, (int64_t)1 << 31,
+        64));
+}
 static Val other_shape(void)
 {
     prog_param(p, "w", SHAPE(2), (Init){0});
@@ -125,7 +142,8 @@ TEST(mistakes_are_named)
         {too_many, "add", "3 operands", "2"}, {stranger, "add", "operand 1", "another program"},
         {twice, "input x", "already", NULL}, {negative_input, "input x", "(-2, -3)", NULL},
         {negative_param, "w", "(2, -3)", NULL}, {negative_fill, "fill", "negative", NULL},
-        {negative_slice, "slice", "x (5)", "4 .. 2"}, {ranks, "deep", "no shape", NULL}, {huge, "huge", "no shape", NULL},
+        {negative_slice, "slice", "x (5)", "4 .. 2"}, {ranks, "deep", "no shape", NULL},
+            {huge, "huge", "no shape", NULL},
         {huge_result, "broadcast_to", "would have", NULL}, {other_shape, "w", "(2)", "(3)"},
         {axis, "concat", "axis 2", NULL}, {elements, "reshape", "6 elements", "(4)"},
     };
@@ -171,8 +189,10 @@ TEST(hosts_mistakes_are_returned)
 TEST(optional_operands)
 {
     begin("reference");
-    Val x = prog_input(p, "x", F32, SHAPE(4, 3, 2, 2)), w = prog_param(p, "w", SHAPE(5, 3, 1, 1), (Init){INIT_NORMAL, 1});
-    Val with = op_conv2d(x, w, op_fill(p, SHAPE(5), 0), (Conv2dAttrs){0}), without = op_conv2d(x, w, NONE, (Conv2dAttrs){0});
+    Val x = prog_input(p, "x", F32, SHAPE(4, 3, 2, 2)), w = prog_param(p, "w", SHAPE(5, 3, 1, 1),
+                                                                       (Init){INIT_NORMAL, 1});
+    Val with = op_conv2d(x, w, op_fill(p, SHAPE(5), 0), (Conv2dAttrs){0}),
+        without = op_conv2d(x, w, NONE, (Conv2dAttrs){0});
     Val scaled = op_batch_norm(x, op_fill(p, SHAPE(3), 1), op_fill(p, SHAPE(3), 0), NONE, NONE, BATCH_NORM_TRAINING).y;
     Val bare = op_batch_norm(x, NONE, NONE, NONE, NONE, BATCH_NORM_TRAINING).y;
     write_normals(p, x, 1);
@@ -450,7 +470,8 @@ TEST(gradients_of_shared_and_stopped)
     ck_assert_double_eq_tol(evaluate(prog_grad(stopped, VALS(x)).v[0], x, 1.5), 2.25, 1e-13);
     ck_assert_double_eq(evaluate(prog_grad(constant, VALS(x)).v[0], x, 1.5), 0);
     /* Cotangents: several results, one of them without. */
-    Vals v = prog_vjp(VALS(y, op_exp(x), op_log(x)), VALS(op_fill(p, SHAPE(1), 2), NONE, op_fill(p, SHAPE(1), -1)), VALS(x));
+    Vals v = prog_vjp(VALS(y, op_exp(x), op_log(x)), VALS(op_fill(p, SHAPE(1), 2), NONE, op_fill(p, SHAPE(1), -1)),
+                      VALS(x));
     ck_assert_double_eq_tol(evaluate(v.v[0], x, 1.5), 2 * 3 - 1 / 1.5, 1e-13);
     ck_assert_msg(!prog_error(p), "%s", prog_error(p));
     end();
@@ -460,7 +481,8 @@ TEST(gradients_mistakes)
 {
     begin("reference");
     Val x = prog_input(p, "x", F32, SHAPE(2, 3, 4, 4));
-    Val blurred = val_named(op_max_pool2d_grad(x, op_max_pool2d(x, (Pool2dAttrs){.kernel = 2}), (Pool2dAttrs){.kernel = 2}), "odd");
+    Val blurred = val_named(op_max_pool2d_grad(x, op_max_pool2d(x, (Pool2dAttrs){.kernel = 2}),
+                                               (Pool2dAttrs){.kernel = 2}), "odd");
     prog_grad(op_sum(blurred), VALS(x));
     says("max_pool2d_grad", "no gradient", "odd");
     end();

@@ -88,7 +88,8 @@ TEST(initial_values)
     MUST(store_read(s, store_find(s, "rng"), rng));
     MUST(store_read(s, store_find(s, "count"), &count));
     for (int i = 0; i < 204; i++)
-        ck_assert_float_eq(w[i], 0.5f * random_normal_from(random_unit(random_bits(42, random_name("A.w"), 0, (uint64_t)i))));
+        ck_assert_float_eq(w[i], 0.5f * random_normal_from(random_unit(random_bits(42, random_name("A.w"), 0,
+                                                                                   (uint64_t)i))));
     for (int i = 0; i < 3; i++)
         ck_assert(fabsf(b[i]) < 0.25f && b[i] != 0);
     for (int i = 0; i < 35; i++)
@@ -149,7 +150,8 @@ TEST(reset_by_prefix)
         const char *name = store_name(s, i);
         MUST(store_read(s, i, x));
         MUST(store_read(!strncmp(name, "A.", 2) || !strncmp(name, "G.", 2) ? two : one, i, y));
-        ck_assert_msg(!memcmp(x, y, (size_t)shape_count(store_shape(s, i)) * (store_dtype(s, i) == U8 ? 1 : 4)), "%s", name);
+        ck_assert_msg(!memcmp(x, y, (size_t)shape_count(store_shape(s, i)) * (store_dtype(s, i) == U8 ? 1 : 4)), "%s",
+                      name);
     }
     store_free(s);
     store_free(one);
@@ -225,7 +227,8 @@ TEST(bad_files_change_nothing)
         if (i == 2)
             t[1] = (SafeTensor){.name = "A.b", .dtype = SAFE_F32, .rank = 2, .shape = {1, 3}, .data = b};
         if (i == 3)
-            t[1] = (SafeTensor){.name = "A.b", .dtype = SAFE_F64, .rank = 8, .shape = {1, 1, 1, 1, 1, 1, 1, 1}, .data = deep};
+            t[1] = (SafeTensor){.name = "A.b", .dtype = SAFE_F64, .rank = 8, .shape = {1, 1, 1, 1, 1, 1, 1, 1},
+                                .data = deep};
         if (i == 4)
             t[1] = (SafeTensor){.name = "A.b", .dtype = SAFE_I32, .rank = 1, .shape = {3}, .data = whole};
         MUST(safetensors_write(in_folder("bad"), t, i == 0 ? 1 : 2, NULL));

@@ -42,7 +42,8 @@ static void same(Gathered want, Gathered got, const char *device, const char *va
     ck_assert_int_eq(want.n, got.n);
     for (int64_t i = 0; i < want.n; i++)
         ck_assert_msg(!memcmp(&want.x[i], &got.x[i], sizeof *want.x),
-                      "program %d on %s: number %ld of %ld is %.9g, with %s %.9g", number, device, (long)i, (long)want.n,
+                      "program %d on %s: number %ld of %ld is %.9g, with %s %.9g", number, device, (long)i,
+                          (long)want.n,
                       want.x[i], variable, got.x[i]);
 }
 
@@ -110,7 +111,8 @@ static void against_reference(const char *device)
             blocked += plan[1]->q->values[v].format != PLAIN;
         for (int o = 0; o < m[0].noutputs; o++) {
             int64_t n = shape_count(val_shape(m[0].outputs[o]));
-            double *want = must_zalloc(((size_t)n + 1) * sizeof *want), *got = must_zalloc(((size_t)n + 1) * sizeof *got);
+            double *want = must_zalloc(((size_t)n + 1) * sizeof *want),
+                *got = must_zalloc(((size_t)n + 1) * sizeof *got);
             MUST(plan_read_double(plan[0], m[0].outputs[o], want));
             MUST(plan_read_double(plan[1], m[1].outputs[o], got));
             double d = off(want, got, n);
@@ -161,9 +163,11 @@ static int improved(Vals outputs, const char *op)
 TEST(equal_ops_merge)
 {
     begin("reference");
-    Val x = prog_input(p, "x", F32, SHAPE(2, 16, 4, 4)), w = prog_param(p, "w", SHAPE(4, 16, 3, 3), (Init){INIT_NORMAL, 1});
+    Val x = prog_input(p, "x", F32, SHAPE(2, 16, 4, 4)), w = prog_param(p, "w", SHAPE(4, 16, 3, 3),
+                                                                        (Init){INIT_NORMAL, 1});
     Val again = prog_param(p, "w", SHAPE(4, 16, 3, 3), (Init){INIT_NORMAL, 1});
-    Val a = op_conv2d(op_exp(x), w, NONE, (Conv2dAttrs){.padding = 1}), b = op_conv2d(op_exp(x), again, NONE, (Conv2dAttrs){.padding = 1});
+    Val a = op_conv2d(op_exp(x), w, NONE, (Conv2dAttrs){.padding = 1}),
+        b = op_conv2d(op_exp(x), again, NONE, (Conv2dAttrs){.padding = 1});
     Val c = op_conv2d(op_exp(x), w, NONE, (Conv2dAttrs){.padding = 1, .stride = 2});
     ck_assert_int_eq(improved(VALS(op_add(a, b), c), "exp"), 1);
     ck_assert_int_eq(improved(VALS(op_add(a, b), c), "conv2d"), 2);

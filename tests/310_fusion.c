@@ -19,6 +19,7 @@ typedef enum Case {
     TWO_SLOPES,
     LEAKY_OF_OTHER,      /* leaky ReLU of a sum with y */
     GRADIENT_ASKED_FOR,  /* the gradient of y is an output */
+    OTHER_GRADIENT,      /* a gradient written by hand with another slope */
     CASES
 } Case;
 
@@ -29,20 +30,23 @@ static const struct {
     {"pair", 1, 0}, {"trained", 1, 1}, {"only backward", 1, 1}, {"two losses", 1, 2}, {"stacked", 2, 2}, {"relu", 1, 1},
     {"same twice", 1, 0}, {"flat", 1, 1}, {"grouped", 1, 1}, {"y asked for", 0, 0}, {"y read", 0, 0},
     {"y read backward", 0, 0}, {"two slopes", 0, 0}, {"leaky of another", 0, 0}, {"gradient asked for", 0, 0},
+    {"other gradient", 0, 0},
 };
 
-static Val norm(Prog *p, Val x, const char *name, int groups, Val *statistics)
+static Val norm(Prog *p, Val x, const char *name, int groups, BatchNorm *b)
 {
     int64_t c = val_dim(x, 1);
     prog_push(p, name);
-    Val gamma = prog_param(p, "gamma", SHAPE(c), (Init){INIT_NORMAL, 1}), beta = prog_param(p, "beta", SHAPE(c), (Init){INIT_NORMAL, 1});
-    Val mean = prog_state(p, "mean", F32, SHAPE(c), (Init){INIT_ZERO, 0}), var = prog_state(p, "var", F32, SHAPE(c), (Init){INIT_CONSTANT, 1});
-    BatchNorm b = op_batch_norm(x, gamma, beta, mean, var, (BatchNormAttrs){.training = true, .update = true, .groups = groups});
-    prog_set_state(p, "mean", b.new_running_mean);
-    prog_set_state(p, "var", b.new_running_var);
+    Val gamma = prog_param(p, "gamma", SHAPE(c), (Init){INIT_NORMAL, 1});
+    Val beta = prog_param(p, "beta", SHAPE(c), (Init){INIT_NORMAL, 1});
+    Val mean = prog_state(p, "mean", F32, SHAPE(c), (Init){INIT_ZERO, 0});
+    Val var = prog_state(p, "var", F32, SHAPE(c), (Init){INIT_CONSTANT, 1});
+    *b = op_batch_norm(x, gamma, beta, mean, var,
+                       (BatchNormAttrs){.training = true, .update = true, .groups = groups});
+    prog_set_state(p, "mean", b->new_running_mean);
+    prog_set_state(p, "var", b->new_running_var);
     prog_pop(p);
-    statistics[0] = b.new_running_mean;
-    return b.y;
+    return b->y;
 }
 
 static bool build(Made *m, const char *device, Case c)
@@ -52,12 +56,13 @@ static bool build(Made *m, const char *device, Case c)
         return false;
     Prog *p = m->p = prog_create(m->store);
     Val x = m->inputs[m->ninputs++] = prog_input(p, "x", F32, c == FLAT ? SHAPE(6, 33) : SHAPE(6, 17, 5, 3));
-    Val w = prog_param(p, "w", SHAPE(17, 17, 3, 3), (Init){INIT_NORMAL, 0.1f}), statistics;
+    Val w = prog_param(p, "w", SHAPE(17, 17, 3, 3), (Init){INIT_NORMAL, 0.1f});
+    BatchNorm b;
     Val h = c == FLAT ? x : op_conv2d(x, w, NONE, (Conv2dAttrs){.padding = 1});
-    Val y = norm(p, h, "bn", c == GROUPED ? 2 : 1, &statistics);
+    Val y = norm(p, h, "bn", c == GROUPED ? 2 : 1, &b);
     Val z = op_leaky_relu(c == LEAKY_OF_OTHER ? op_add(y, x) : y, c == RELU ? 0 : 0.2f);
     if (c == STACKED)
-        z = op_leaky_relu(norm(p, op_conv2d(z, w, NONE, (Conv2dAttrs){.padding = 1}), "bn2", 1, &statistics), 0.2f);
+        z = op_leaky_relu(norm(p, op_conv2d(z, w, NONE, (Conv2dAttrs){.padding = 1}), "bn2", 1, &b), 0.2f);
     Val loss = op_mean(op_square(op_tanh(z)));
     if (c == SAME_TWICE)
         loss = op_add(loss, op_mean(op_leaky_relu(y, 0.2f)));
@@ -76,9 +81,14 @@ static bool build(Made *m, const char *device, Case c)
         m->outputs[m->noutputs++] = y;
     if (c == Y_READ)
         m->outputs[m->noutputs++] = op_exp(y);
+    if (c == OTHER_GRADIENT)
+        m->outputs[m->noutputs++] = op_batch_norm_grad(h, prog_param(p, "bn.gamma", SHAPE(17), (Init){0}), b.mean,
+                                                       b.rstd,
+                                                       op_leaky_relu_grad(y, x, 0.1f),
+                                                       (BatchNormGradAttrs){1, true}).dx;
     if (c == GRADIENT_ASKED_FOR)
         wrt = vals_join(p, wrt, VALS(y));
-    if (c != PLAIN_PAIR && c != SAME_TWICE) {
+    if (c != PLAIN_PAIR && c != SAME_TWICE && c != OTHER_GRADIENT) {
         Vals g = prog_grad(loss, wrt);
         for (int i = 0; i < g.n; i++)
             m->outputs[m->noutputs++] = g.v[i];
@@ -107,7 +117,8 @@ static void fuse(const char *device)
                 setenv("ENGINE_NOFUSE", "1", 1);
             Plan *plan = plan_must(m.p, (Vals){m.outputs, m.noutputs}, m.updates);
             unsetenv("ENGINE_NOFUSE");
-            int forward = nodes_of(plan->q, "batch_norm_leaky_relu"), backward = nodes_of(plan->q, "batch_norm_leaky_relu_grad");
+            int forward = nodes_of(plan->q, "batch_norm_leaky_relu"),
+                backward = nodes_of(plan->q, "batch_norm_leaky_relu_grad");
             ck_assert_msg(forward == (k ? 0 : expected[c].forward) && backward == (k ? 0 : expected[c].backward),
                           "%s on %s: %d forward and %d backward fused%s", expected[c].name, device, forward, backward,
                           k ? " in spite of ENGINE_NOFUSE" : "");
@@ -119,7 +130,8 @@ static void fuse(const char *device)
         }
         ck_assert_int_eq(g[0].n, g[1].n);
         for (int64_t i = 0; i < g[0].n; i++)   /* the fused kernels round where the single ones do */
-            ck_assert_msg(!memcmp(&g[0].x[i], &g[1].x[i], sizeof g[0].x[i]), "%s on %s: number %ld is %.9g fused and %.9g not",
+            ck_assert_msg(!memcmp(&g[0].x[i], &g[1].x[i], sizeof g[0].x[i]),
+                          "%s on %s: number %ld is %.9g fused and %.9g not",
                           expected[c].name, device, (long)i, g[0].x[i], g[1].x[i]);
         free(g[0].x);
         free(g[1].x);

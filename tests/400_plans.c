@@ -109,7 +109,8 @@ static int check_in_place(const Plan *plan, int number)
             for (int n = made; n < q->nnodes; n++)
                 for (int i = 0; i < q->nodes[n].nin; i++)
                     if (q->nodes[n].in[i] == u) {
-                        ck_assert_msg(n == made, "program %d: value %d is overwritten by %d and read later", number, u, v);
+                        ck_assert_msg(n == made, "program %d: value %d is overwritten by %d and read later", number, u,
+                                      v);
                         at_it++;
                     }
             for (int i = 0; i < q->noutputs; i++)
@@ -293,7 +294,8 @@ static void updates_once(int kind, bool separate)
             if (val_ok(out)) {
                 if (!k)
                     MUST(plan_read(plan, out, read));
-                ck_assert_msg(fabsf(read[k] - want) <= 1e-6f * (1 + fabsf(want)), "kind %d, run %d: output %g is not %g", kind,
+                ck_assert_msg(fabsf(read[k] - want) <= 1e-6f * (1 + fabsf(want)),
+                              "kind %d, run %d: output %g is not %g", kind,
                               run, (double)read[k], (double)want);
             }
         }
@@ -301,7 +303,8 @@ static void updates_once(int kind, bool separate)
             MUST(store_read(s, store_find(s, names[i]), h[i]));
             for (int k = 0; k < LONG; k++)
                 ck_assert_msg(fabsf(h[i][k] - now[i][k]) <= 1e-6f * (1 + fabsf(now[i][k])),
-                              "kind %d on %s, run %d: %s[%d] is %g and must be %g", kind, store_device(s), run, names[i], k,
+                              "kind %d on %s, run %d: %s[%d] is %g and must be %g", kind, store_device(s), run,
+                                  names[i], k,
                               (double)h[i][k], (double)now[i][k]);
         }
     }
@@ -329,11 +332,15 @@ TEST(updates_by_ops_that_mix_elements)
     for (int d = 0; d < DEVICES; d++) {
         if (!begin(devices[d]))
             continue;
-        Val a = prog_param(p, "a", SHAPE(N, N), (Init){INIT_NORMAL, 1}), b = prog_param(p, "b", SHAPE(N, N), (Init){INIT_NORMAL, 0.4f});
-        Val c = prog_param(p, "c", SHAPE(1, 3, 5, 5), (Init){INIT_NORMAL, 1}), k = prog_param(p, "k", SHAPE(3, 3, 3, 3), (Init){INIT_NORMAL, 0.3f});
-        Val updates[] = {op_assign(a, op_transpose(a, INTS(1, 0))), op_assign(b, op_matmul(b, b, NONE, (MatmulAttrs){0})),
+        Val a = prog_param(p, "a", SHAPE(N, N), (Init){INIT_NORMAL, 1}),
+            b = prog_param(p, "b", SHAPE(N, N), (Init){INIT_NORMAL, 0.4f});
+        Val c = prog_param(p, "c", SHAPE(1, 3, 5, 5), (Init){INIT_NORMAL, 1}),
+            k = prog_param(p, "k", SHAPE(3, 3, 3, 3), (Init){INIT_NORMAL, 0.3f});
+        Val updates[] = {op_assign(a, op_transpose(a, INTS(1, 0))),
+                         op_assign(b, op_matmul(b, b, NONE, (MatmulAttrs){0})),
                          op_assign(c, op_conv2d(c, k, NONE, (Conv2dAttrs){.padding = 1}))};
-        Val outs[] = {op_transpose(a, INTS(1, 0)), op_matmul(b, b, NONE, (MatmulAttrs){0}), op_conv2d(c, k, NONE, (Conv2dAttrs){.padding = 1})};
+        Val outs[] = {op_transpose(a, INTS(1, 0)), op_matmul(b, b, NONE, (MatmulAttrs){0}),
+                      op_conv2d(c, k, NONE, (Conv2dAttrs){.padding = 1})};
         Plan *what = plan_must(p, (Vals){outs, 3}, (Vals){0}), *plan = plan_must(p, (Vals){0}, (Vals){updates, 3});
         static const char *const names[] = {"a", "b", "c"};
         for (int run = 0; run < 3; run++) {
@@ -344,7 +351,8 @@ TEST(updates_by_ops_that_mix_elements)
             MUST(plan_run(plan));
             for (int i = 0; i < 3; i++) {
                 MUST(store_read(s, store_find(s, names[i]), got));
-                ck_assert_msg(!memcmp(got, want[i], (i < 2 ? N * N : 75) * sizeof *got), "%s: %s, run %d", devices[d], names[i], run);
+                ck_assert_msg(!memcmp(got, want[i], (i < 2 ? N * N : 75) * sizeof *got), "%s: %s, run %d", devices[d],
+                              names[i], run);
             }
         }
         plan_free(what);
@@ -457,7 +465,8 @@ TEST(states_advance)
             MUST(store_read(s, store_find(s, "rng"), counter));
             ck_assert_int_eq(steps, t);
             ck_assert_int_eq(counter[2], t);
-            ck_assert_float_eq((float)number_of(plan, noise), random_unit(random_bits(1, random_name("noise"), (uint64_t)t - 1, 0)));
+            ck_assert_float_eq((float)number_of(plan, noise), random_unit(random_bits(1, random_name("noise"),
+                                                                                      (uint64_t)t - 1, 0)));
         }
         plan_free(plan);
         end();
@@ -470,7 +479,8 @@ TEST(inputs_are_shared_and_kept)
     for (int d = 0; d < DEVICES; d++) {
         if (!begin(devices[d]))
             continue;
-        Val x = prog_input(p, "x", F32, SHAPE(2)), y = prog_input(p, "y", F32, SHAPE(2)), n = prog_input(p, "n", I32, SHAPE(2));
+        Val x = prog_input(p, "x", F32, SHAPE(2)), y = prog_input(p, "y", F32, SHAPE(2)),
+            n = prog_input(p, "n", I32, SHAPE(2));
         Val sum = op_add(x, y), product = op_mul(x, y), whole = op_copy(n), bytes = prog_input(p, "b", U8, SHAPE(2));
         Val real = op_bytes_to_real(bytes, 1, 0);
         Plan *one = plan_must(p, VALS(sum, whole, real), (Vals){0}), *two = plan_must(p, VALS(product, x), (Vals){0});
@@ -602,8 +612,8 @@ TEST(cuda_runs_neither_allocate_nor_wait)
         for (int run = 0; run < 5; run++)
             MUST(plan_run(plan));
         Counts c = counts();
-        ck_assert_msg(!c.mallocs && !c.frees && !c.syncs && !c.instantiations && !c.refused && c.graph_launches == 5 &&
-                      !c.launches && !c.copies,
+        ck_assert_msg(!c.mallocs && !c.frees && !c.syncs && !c.instantiations && !c.refused &&
+                      c.graph_launches == 5 && !c.launches && !c.copies,
                       "5 runs: %ld mallocs, %ld frees, %ld waits, %ld graphs made, %ld refused, %ld launches of graphs, "
                       "%ld of kernels, %ld copies", c.mallocs, c.frees, c.syncs, c.instantiations, c.refused,
                       c.graph_launches, c.launches, c.copies);
@@ -631,7 +641,8 @@ TEST(replay_sees_changed_data)
     for (int d = 0; d < DEVICES; d++) {
         if (!begin(devices[d]))
             continue;
-        Val x = prog_input(p, "x", F32, SHAPE(8)), rate = prog_input(p, "rate", F32, SHAPE(1)), drop = prog_input(p, "drop", F32, SHAPE(1));
+        Val x = prog_input(p, "x", F32, SHAPE(8)), rate = prog_input(p, "rate", F32, SHAPE(1)),
+            drop = prog_input(p, "drop", F32, SHAPE(1));
         Val w = prog_param(p, "w", SHAPE(8), (Init){INIT_CONSTANT, 1});
         Val kept = op_dropout(x, drop, prog_rng(p), "d");
         Vals updates = vals_join(p, VALS(op_assign(w, op_sub(w, op_mul(rate, x)))), prog_updates(p));
@@ -748,7 +759,8 @@ static void read_trace(const char *path, const Plan *plan, const char *name)
             free(v);
             free(k);
         }
-        ck_assert_msg(ts >= end && dur >= 0, "event %d begins at %ld, before %ld, or lasts %ld", events, (long)ts, (long)end,
+        ck_assert_msg(ts >= end && dur >= 0, "event %d begins at %ld, before %ld, or lasts %ld", events, (long)ts,
+                      (long)end,
                       (long)dur);
         end = ts;
     }
@@ -765,7 +777,8 @@ TEST(profiles_and_traces)
     for (int d = 0; d < DEVICES; d++) {
         if (!begin(devices[d]))
             continue;
-        Val x = prog_input(p, "x", F32, SHAPE(2, 16, 8, 8)), y = val_named(network(x, false), "say \"y\""), z = op_mean(op_square(y));
+        Val x = prog_input(p, "x", F32, SHAPE(2, 16, 8, 8)), y = val_named(network(x, false), "say \"y\""),
+            z = op_mean(op_square(y));
         Plan *plan = plan_compile(p, (PlanOpts){.name = name, .outputs = VALS(y, z)});
         HAVE(plan);
         write_normals(p, x, 0);

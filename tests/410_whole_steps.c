@@ -79,7 +79,8 @@ static bool synthesise(const char *device, Trained *t)
     if (!t->store)
         return false;
     SynthesisOpts o = options();
-    SynthesisStep *kinds[2] = {synthesis_step_create(t->store, o, BATCH, 1), synthesis_step_create(t->store, o, BATCH, 2)};
+    SynthesisStep *kinds[2] = {synthesis_step_create(t->store, o, BATCH, 1), synthesis_step_create(t->store, o, BATCH,
+                                                                                                   2)};
     HAVE(kinds[0]);
     HAVE(kinds[1]);
     for (int step = 0; step < 3; step++) {
@@ -183,7 +184,8 @@ static double stores_apart(const Trained *a, const Trained *b, const char **wher
         MUST(store_read(start, i, x[2]));
         if (e->dtype != F32) {
             ck_assert_msg(!memcmp(x[0], x[1], (size_t)n * 4), "%s differs", e->name);
-        } else if (!strstr(e->name, "fc.bias")) {   /* without gradient before a batch norm: Adam follows its rounding */
+        } else if (!strstr(e->name,
+                           "fc.bias")) {   /* without gradient before a batch norm: Adam follows its rounding */
             for (int64_t k = 0; k < n; k++) {
                 ck_assert(isfinite(x[1][k]));
                 difference = fmax(difference, fabs((double)x[0][k] - (double)x[1][k]));
@@ -214,13 +216,16 @@ static void compare(const char *device, const char *what, Train train)
     for (int64_t i = 0; i < want.losses.n; i++) {
         loss = fmax(loss, fabs(want.losses.x[i] - got.losses.x[i]) / fabs(want.losses.x[i]));
         ck_assert_msg(fabs(want.losses.x[i] - got.losses.x[i]) <= TOLERANCE_WHOLE_LOSS * fabs(want.losses.x[i]),
-                      "%s on %s: loss %ld is %.9g and must be %.9g", what, device, (long)i, got.losses.x[i], want.losses.x[i]);
+                      "%s on %s: loss %ld is %.9g and must be %.9g", what, device, (long)i, got.losses.x[i],
+                          want.losses.x[i]);
     }
     double picture = far_apart(want.picture.x, got.picture.x, want.picture.n);
     double store = stores_apart(&want, &got, &where);
-    printf("%s on %s: losses %.2g off, pictures or vectors %.2g, parameters %.2g of what they moved (%s)\n", what, device,
+    printf("%s on %s: losses %.2g off, pictures or vectors %.2g, parameters %.2g of what they moved (%s)\n", what,
+           device,
            loss, picture, store, where);
-    ck_assert_msg(picture <= TOLERANCE_WHOLE_PICTURE, "%s on %s: pictures or vectors are %.3g off", what, device, picture);
+    ck_assert_msg(picture <= TOLERANCE_WHOLE_PICTURE, "%s on %s: pictures or vectors are %.3g off", what, device,
+                  picture);
     ck_assert_msg(store <= TOLERANCE_WHOLE_MOVED, "%s on %s: %s is %.3g off", what, device, where, store);
     /* Again from the start: the same bits. */
     size_t n, m;
@@ -311,7 +316,8 @@ TEST(memory_grows_with_the_batch)
         }
         for (int i = 0; i < 3; i++) {
             double ratio = (double)bytes[i][1] / (double)bytes[i][0];
-            printf("%s: plan %d needs %.2f and %.2f MiB\n", devices[d], i, (double)bytes[i][0] / 1048576, (double)bytes[i][1] / 1048576);
+            printf("%s: plan %d needs %.2f and %.2f MiB\n", devices[d], i, (double)bytes[i][0] / 1048576,
+                   (double)bytes[i][1] / 1048576);
             /* Linear in the batch; the workspaces of some convolutions have no batch in them. */
             ck_assert_msg(ratio > 1.3 && ratio < 4.2, "plan %d on %s: memory times %.2f at four times the batch", i,
                           devices[d], ratio);

@@ -21,7 +21,8 @@ static bool begin(const char *device)
     Val w1 = prog_param(p, "w1", SHAPE(48, 32, 3, 3), (Init){INIT_NORMAL, 0.06f});
     Val w2 = prog_param(p, "w2", SHAPE(48, 48, 3, 3), (Init){INIT_NORMAL, 0.05f});
     Val w3 = prog_param(p, "w3", SHAPE(7, 48), (Init){INIT_NORMAL, 0.1f});
-    Val h = op_conv2d(op_tanh(op_conv2d(x, w1, NONE, (Conv2dAttrs){.padding = 1})), w2, NONE, (Conv2dAttrs){.stride = 2});
+    Val h = op_conv2d(op_tanh(op_conv2d(x, w1, NONE, (Conv2dAttrs){.padding = 1})), w2, NONE,
+                      (Conv2dAttrs){.stride = 2});
     y = op_linear(op_global_avg_pool(h), w3, NONE);
     write_normals(p, x, 0);
     int file = mkstemp(strcpy(path, "/tmp/guise-tuning-XXXXXX"));
