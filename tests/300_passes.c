@@ -76,9 +76,9 @@ static void variants(const char *device, int n_default)
     ck_assert_msg(fused > programs / 10 || programs < 20, "fusion was hardly met");
 }
 
-TEST(variants_on_reference) { variants("reference", 120); }
-TEST(variants_on_cpu) { variants("cpu", 40); }   /* preparing convolutions takes longer than running them */
-TEST(variants_on_cuda) { variants("cuda", 40); }
+TEST(variants_on_reference) { variants("reference", 80); }
+TEST(variants_on_cpu) { variants("cpu", 30); }   /* preparing convolutions takes longer than running them */
+TEST(variants_on_cuda) { variants("cuda", 30); }
 
 /* Largest difference, relative to the largest number or to 1: sums over a batch norm are 0 but for rounding. */
 static double off(const double *want, const double *got, int64_t n)
@@ -96,7 +96,7 @@ static void against_reference(const char *device)
 {
     int blocked = 0;
     double worst = 0;
-    read_environment(200);
+    read_environment(150);
     for (int i = first; i < first + programs; i++) {
         Made m[2];
         Plan *plan[2];

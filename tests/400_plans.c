@@ -365,9 +365,9 @@ TEST(updates_by_ops_that_mix_elements)
 TEST(runs_repeat)
 {
     for (int d = 0; d < DEVICES; d++)
-        for (int i = 0; i < 4; i++) {
+        for (int i = 0; i < 2; i++) {
             Made m;
-            if (!made_open(&m, devices[d], 2000 + i, 12, false)) {
+            if (!made_open(&m, devices[d], 2000 + i, 10, false)) {
                 printf("without %s: %s\n", devices[d], error_text());
                 break;
             }
@@ -602,7 +602,7 @@ TEST(cuda_runs_neither_allocate_nor_wait)
     Counts (*counts)(void) = (Counts (*)(void))dlsym(RTLD_DEFAULT, "fakecuda_counts");
     if (!mark || !counts)
         SKIP("counting calls needs the emulated CUDA");
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 4; i++) {
         Made m;
         if (!made_open(&m, "cuda", 3000 + i, 20, true))
             ck_abort_msg("%s", error_text());
