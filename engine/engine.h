@@ -90,7 +90,8 @@ const char *store_device(const Store *s);
 int      store_read(const Store *s, int i, void *data);
 int      store_write(Store *s, int i, const void *data);
 /* Safetensors files.  metadata: key, value, ..., NULL, or NULL.  A name is saved and loaded if it begins with
- * `prefix`, which may list several ("A.|G."; "" for all); loading fails, and changes nothing, when a name of the store is missing in the file
+ * `prefix`, which may list several ("A.|G."; "" for all); loading fails, and changes nothing, when a name of the
+ * store is missing in the file
  * or a shape differs; names that only the file has are ignored. */
 int      store_save(const Store *s, const char *path, const char *prefix, const char *const *metadata);
 int      store_load(Store *s, const char *path, const char *prefix);
@@ -155,7 +156,8 @@ typedef struct PlanOpts {
     const char *name;
     Vals outputs;      /* values that plan_read will be asked for */
     Vals updates;      /* assignments; they happen after everything has read the old values */
-    const char *tuning;/* file of recorded algorithm choices, or NULL: a fixed heuristic */
+    const char *tuning;/* file of recorded algorithm choices, which must be possible here; NULL: engine_tuning's, else a
+                        * fixed heuristic */
 } PlanOpts;
 /* NULL when the program has a mistake or memory is missing: prog_error(p) or error_text(). */
 Plan *plan_compile(Prog *p, PlanOpts o);

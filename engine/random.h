@@ -50,7 +50,7 @@ RANDOM_FN uint32_t random_bits(uint64_t seed, uint64_t name, uint64_t step, uint
     return p.v[i & 3];
 }
 
-/* Bits to a float in (0, 1): the 24 high ones, in the middle of their interval; exact, never 0 and never 1. */
+/* Bits to a float in (0, 1): the 23 high ones, in the middle of their interval; exact, never 0 and never 1. */
 RANDOM_FN float random_unit(uint32_t bits)
 {
     return fmaf((float)(bits >> 9), 1.0f / 8388608.0f, 1.0f / 16777216.0f);

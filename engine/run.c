@@ -46,7 +46,8 @@ static int check_finite(const Plan *plan, const KernelCall *k)
         for (size_t i = 0; i < n && !bad; i++) {
             double x = d->real_bytes == 8 ? ((double *)(void *)host)[i] : (double)((float *)(void *)host)[i];
             if (x - x != 0)
-                bad = fail("plan %s: op %s (%s), result %d, element %zu is %g", plan->name, k->op->name, k->name, j, i, x);
+                bad = fail("plan %s: op %s (%s), result %d, element %zu is %g", plan->name, k->op->name, k->name, j,
+                           i, x);
         }
         free(host);
     }

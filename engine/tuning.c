@@ -1,5 +1,6 @@
 /* tuning.c - recorded algorithm choices: lines "key<TAB>algorithm", where the key says op, device, versions of its
- * libraries, attributes and shapes.  A plan takes what the table says and never times anything itself; what it took is plan_choices'. */
+ * libraries, attributes and shapes.  A plan takes what the table says and never times anything itself; what it took
+ * is printed by plan_choices. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -37,7 +37,8 @@ typedef struct RecogniserEmbed {
 
 RecogniserEmbed *recogniser_embed_create(Store *s, RecogniserOpts o, int batch);
 void recogniser_embed_free(RecogniserEmbed *t);
-/* Embeddings of n pictures (n,3,S,S) into vectors (n,D); the last batch is filled up and its surplus dropped. 0 or -1. */
+/* Embeddings of n pictures (n,3,S,S) into vectors (n,D); the last batch is filled up and its surplus dropped.
+ * 0 or -1. */
 int recogniser_embed(RecogniserEmbed *t, const uint8_t *pixels, int n, float *vectors);
 
 /* Embeddings inside a program: x (B,3,S,S) in [-1,1] -> (B,D), not normalised; parameters under o.scope. */
