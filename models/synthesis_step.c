@@ -89,31 +89,54 @@ static SynthesisStep *finish(SynthesisStep *t, PlanOpts how)
     return NULL;
 }
 
+/* D on x^a and x' in one batch, x^a first. */
+static Discriminator judge(Val x, Val made, bool moves, SynthesisOpts o)
+{
+    Mode mode = {.training = true, .update = moves, .groups = o.d_joint ? 1 : 2};
+    prog_push(x.p, "D");
+    Discriminator d = discriminator(op_concat(VALS(x, made), 0), mode, o.encoder);
+    prog_pop(x.p);
+    return d;
+}
+
+/* Equation 6's update of D. */
+static Vals move_discriminator(SynthesisStep *t, Discriminator d, SynthesisOpts o)
+{
+    Vals in_d = prog_params(t->p, "D.");
+    t->rate_d = prog_input(t->p, "rate_d", F32, SHAPE(1));
+    t->d = loss_discriminator(d.logit);
+    return adam_apply(in_d, prog_grad(t->d, in_d), t->rate_d,
+                      (AdamOpts){.name = "adam.d", .beta1 = o.beta1, .beta2 = o.beta2});
+}
+
 SynthesisStep *synthesis_step_create(Store *s, SynthesisOpts o, int batch, int kind)
 {
     SynthesisStep *t = start(s, o, batch, true, true);
     Prog *p = t->p;
     Val x = op_normalize_bytes(t->pixels);
-    t->rate_ag = prog_input(p, "rate_ag", F32, SHAPE(1));
-    Attributes a = encode(x, TRAIN, o);
+    Mode mode = kind == 3 ? TRAIN_KEEP : TRAIN;
+    Attributes a = encode(x, mode, o);
     Val z;
     if (o.noise_input) {
         t->noise = prog_input(p, "noise", F32, SHAPE(batch, o.encoder.z));
         z = op_add(a.mean, op_mul(t->noise, op_exp(op_scale(a.log_variance, 0.5f))));
     } else {
-        z = attribute_sample(a, prog_rng(p), kind == 1 ? "attributes" : "attributes2");
+        z = attribute_sample(a, prog_rng(p), kind == 2 ? "attributes2" : "attributes");
     }
-    Pyramid made = generate(t->identity, z, TRAIN, o);
+    Pyramid made = generate(t->identity, z, mode, o);
     t->image = made.image[made.n - 1];
+    if (kind == 3) {
+        Vals moved = move_discriminator(t, judge(x, t->image, true, o), o);
+        return finish(t, (PlanOpts){.name = "synthesis step of D", .outputs = VALS(t->d),
+                                    .updates = vals_join(p, moved, prog_updates(p))});
+    }
+    t->rate_ag = prog_input(p, "rate_ag", F32, SHAPE(1));
     t->gr = loss_reconstruction(x, made, o);
 
     Vals grad_a, grad_g, moved_d = {0};
     Vals in_a = prog_params(p, "A."), in_g = prog_params(p, "G.");
     if (kind == 1) {
-        t->rate_d = prog_input(p, "rate_d", F32, SHAPE(1));
-        prog_push(p, "D");
-        Discriminator d = discriminator(op_concat(VALS(x, t->image), 0), TRAIN_GROUPS(2), o.encoder);
-        prog_pop(p);
+        Discriminator d = judge(x, t->image, !o.d_first, o);
         Val feature = o.feature == FEATURE_VECTOR ? d.feature
                     : o.feature == FEATURE_LOGIT ? d.logit : op_sigmoid(d.logit);
         Val real = op_slice(feature, 0, 0, batch), fake = op_slice(feature, 0, batch, 2 * batch);
@@ -121,14 +144,14 @@ SynthesisStep *synthesis_step_create(Store *s, SynthesisOpts o, int batch, int k
         t->gd = val_named(loss_vector(real, fake), "L_GD");
         t->gi = loss_vector(t->identity, identity_vector(t->image, o));
         t->gi = val_named(o.mean_vector ? op_scale(t->gi, 1 / (float)o.identity.embedding) : t->gi, "L_GI");
-        t->d = loss_discriminator(d.logit);
         Val loss_a = op_add(t->gr, op_scale(t->kl, o.lambda_kl));
         Val loss_g = op_add(t->gr, op_add(op_scale(t->gd, o.lambda_gd), op_scale(t->gi, o.lambda_gi)));
         grad_a = prog_grad(loss_a, in_a);
         grad_g = prog_grad(loss_g, in_g);
-        Vals in_d = prog_params(p, "D.");
-        moved_d = adam_apply(in_d, prog_grad(t->d, in_d), t->rate_d,
-                             (AdamOpts){.name = "adam.d", .beta1 = o.beta1, .beta2 = o.beta2});
+        if (o.d_first)
+            t->d = loss_discriminator(d.logit);
+        else
+            moved_d = move_discriminator(t, d, o);
     } else {
         Val loss = op_scale(t->gr, o.lambda_a);
         Vals grads = prog_grad(loss, vals_join(p, in_a, in_g));

@@ -23,6 +23,8 @@ typedef struct SynthesisOpts {
     bool sum_pixels;              /* L_GR's square summed over the pixels instead of averaged (item 79) */
     bool mean_vector;             /* L_GI's square averaged over the vector instead of summed (item 80) */
     enum { FEATURE_VECTOR, FEATURE_LOGIT, FEATURE_SIGMOID } feature;   /* f_D of equation 5 (item 81) */
+    bool d_first;                 /* D moves before A and G, which then meet the new D (item 111): kinds 3 and 1 */
+    bool d_joint;                 /* real and made pictures share D's batch statistics (item 112) */
     float lambda_kl, lambda_gd, lambda_gi, lambda_a;
     float beta1, beta2;           /* of Adam */
     bool noise_input;             /* r of equation 2 as an input (B,Z), for comparisons; else drawn in the program */
@@ -43,7 +45,8 @@ typedef struct SynthesisStep {
     Val image;                    /* x' (B,3,S,S) in [-1,1] */
 } SynthesisStep;
 
-/* kind 1 or 2.  NULL with error_text(). */
+/* kind 1 or 2; with d_first, kind 3 moves D alone (r drawn anew) and is to be run before kind 1, which then leaves D
+ * and its running statistics as they are.  NULL with error_text(). */
 SynthesisStep *synthesis_step_create(Store *s, SynthesisOpts o, int batch, int kind);
 void synthesis_step_free(SynthesisStep *step);
 

@@ -58,6 +58,8 @@ const ConfigKey config_keys[] = {
     BOOL("synthesis.multi_scale", "yes", "L_GR at every scale, or at the largest alone"),
     CHOICE("synthesis.reconstruction", "mean", "mean|sum", "L_GR's square over the pixels [R]"),
     CHOICE("synthesis.identity_loss", "sum", "mean|sum", "L_GI's square over the vector [R]"),
+    BOOL("synthesis.d_first", "no", "D moves before A and G in step 1, instead of all from one forward pass [R]"),
+    BOOL("synthesis.d_joint", "no", "real and made pictures share D's batch statistics, instead of one group each [R]"),
     CHOICE("synthesis.feature", "features", "features|logit|sigmoid", "what of D L_GD compares [R]"),
     CHOICE("synthesis.upsample", "nearest", "nearest|bilinear", "G's upsampling [R]"),
     CHOICE("synthesis.render", "sampled", "sampled|mean", "attribute vectors when sets are rendered [R]"),

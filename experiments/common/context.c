@@ -138,6 +138,8 @@ SynthesisOpts context_synthesis(const Context *x)
     o.encoder = (EncoderOpts){.size = size, .width = width, .z = (int)config_int(c, "synthesis.z")};
     o.generator = (GeneratorOpts){.size = size, .width = width / 2 ? width / 2 : 1};
     o.identity = context_identity(x);
+    o.d_first = config_bool(c, "synthesis.d_first");
+    o.d_joint = config_bool(c, "synthesis.d_joint");
     o.single_scale = !config_bool(c, "synthesis.multi_scale");
     o.sum_pixels = !strcmp(config_text(c, "synthesis.reconstruction"), "sum");
     o.generator.bilinear = !strcmp(config_text(c, "synthesis.upsample"), "bilinear");

@@ -19,7 +19,7 @@ static const char *const sections[] = {"data.size", "identity", "synthesis", "ru
 
 typedef struct Training {
     Store *store;
-    SynthesisStep *same, *other, *render;    /* step 1, step 2, samples */
+    SynthesisStep *first, *same, *other, *render;    /* D alone if it goes first, step 1, step 2, samples */
     Loader *loader;
     Curve curve;
     bool curve_open;
@@ -33,6 +33,7 @@ static void training_close(Training *t)
     if (t->curve_open)
         curve_close(&t->curve);
     loader_free(t->loader);
+    synthesis_step_free(t->first);
     synthesis_step_free(t->same);
     synthesis_step_free(t->other);
     synthesis_step_free(t->render);
@@ -52,6 +53,8 @@ static int training_open(Context *x, const World *w, const Identity *id, Trainin
     t->rows = must_alloc(sizeof(float) * (size_t)batch * (size_t)t->dim);
     t->store = store_create(x->device, seed);
     t->same = t->store ? synthesis_step_create(t->store, o, batch, 1) : NULL;
+    if (t->same && o.d_first && !(t->first = synthesis_step_create(t->store, o, batch, 3)))
+        return -1;
     t->other = t->same ? synthesis_step_create(t->store, o, batch, 2) : NULL;
     t->render = t->other ? synthesis_render_create(t->store, o, SAMPLE_COLUMNS, false) : NULL;
     t->loader = t->render ? loader_create(&w->original, batch, seed) : NULL;
@@ -66,7 +69,7 @@ static int run(Training *t, SynthesisStep *s, const uint8_t *pixels, const int32
         memcpy(t->rows + (size_t)i * (size_t)t->dim, t->vectors + (size_t)from[i] * (size_t)t->dim,
                sizeof(float) * (size_t)t->dim);
     return prog_write(s->p, s->pixels, pixels) || prog_write(s->p, s->identity, t->rows) ||
-           prog_write(s->p, s->rate_ag, &rate_ag) || (val_ok(s->rate_d) && prog_write(s->p, s->rate_d, &rate_d)) ||
+           (val_ok(s->rate_ag) && prog_write(s->p, s->rate_ag, &rate_ag)) || (val_ok(s->rate_d) && prog_write(s->p, s->rate_d, &rate_d)) ||
            plan_run(s->plan);
 }
 
@@ -133,7 +136,8 @@ static int train(Context *x, const World *w, const Identity *id, const Stage *st
         float loss[6] = {0};
         loader_seek(t->loader, 2 * step);
         const Batch *b = loader_next(t->loader);
-        bad = run(t, t->same, b->pixels, b->index, rate_ag, rate_d) || plan_read(t->same->plan, t->same->gr, &loss[0]) ||
+        bad = (t->first && run(t, t->first, b->pixels, b->index, rate_ag, rate_d)) ||
+              run(t, t->same, b->pixels, b->index, rate_ag, rate_d) || plan_read(t->same->plan, t->same->gr, &loss[0]) ||
               plan_read(t->same->plan, t->same->kl, &loss[1]) || plan_read(t->same->plan, t->same->gd, &loss[2]) ||
               plan_read(t->same->plan, t->same->gi, &loss[3]) || plan_read(t->same->plan, t->same->d, &loss[4]);
         if (bad)
