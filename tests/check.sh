@@ -117,10 +117,10 @@ part "CUDA, compiled"
 if command -v nvcc >/dev/null 2>&1; then
     if build_quietly "library and programs with nvcc ($(nvcc --version | sed -n 's/.*release \([0-9.]*\).*/\1/p'))" \
         CUDA=1 BUILD="$build/cuda" all; then
-        "$build/cuda/bin/op" leaky_relu --in /dev/null --out /dev/null --backend cuda >"$log/step" 2>&1
+        "$build/cuda/bin/op" --info >"$log/step" 2>&1
         if nvidia-smi >/dev/null 2>&1; then skip "a GPU is here: LD_LIBRARY_PATH=$build/cuda $build/tests/200_op_cases runs the tests on it"
-        elif grep -qi 'gpu\|cuda' "$log/step"; then good "without a GPU --backend cuda says so"
-        else bad "without a GPU --backend cuda says so" "$log/step"; fi
+        elif grep -q 'not here: cuda: no usable GPU' "$log/step"; then good "without a GPU the CUDA build says so"
+        else bad "without a GPU the CUDA build says so" "$log/step"; fi
     fi
 else
     skip "nvcc is not here: CUDA sources were emulated, not compiled for a GPU"
