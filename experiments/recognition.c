@@ -1,6 +1,7 @@
 /* recognition.c - trains recognisers on one set, all its initialisations, and prints their error rates. */
 #include "experiments/common/recognition.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "experiments/common/synthesis.h"
@@ -17,7 +18,7 @@ int main(int argc, char **argv)
         {0},
     };
     static const Program program = {.name = "recognition", .does = "trains recognisers on one set of faces",
-                                    .common = OPTIONS_ALL & ~OPTIONS_JOBS, .own = own};
+                                    .common = OPTIONS_ALL, .own = own};
     Context x;
     World w = {0};
     Identity id = {0};
@@ -38,6 +39,12 @@ int main(int argc, char **argv)
     if (images < 0 || images > sets[which].faces->n)
         usage_error(&program, "--images %d: the set has %d", images, sets[which].faces->n);
     Trainer *t = trainer_create(&x, &w);
+    int n = (int)config_int(x.config, "recognition.initialisations");
+    RecogniserTraining *list = must_zalloc(sizeof *list * (size_t)n);
+    for (int k = 0; k < n; k++)
+        list[k] = (RecogniserTraining){&sets[which], images, k};
+    if (recognition_all(t, list, n))
+        return context_failed(&x);
     char title[160];
     snprintf(title, sizeof title, "EER in per cent after training on %s, %d images of %d people", sets[which].name,
              images ? images : sets[which].faces->n, sets[which].faces->people);
@@ -46,9 +53,9 @@ int main(int argc, char **argv)
     table_column(table, "Validation");
     table_column(table, "Test");
     table_column(table, "epochs");
-    for (int k = 0; k < config_int(x.config, "recognition.initialisations"); k++) {
+    for (int k = 0; k < n; k++) {
         Recognised r;
-        if (recognition_open(t, &sets[which], images, k, &r))
+        if (recognition_open(t, &list[k], &r))
             return context_failed(&x);
         table_row(table);
         table_number(table, k + 1, 0);
@@ -63,6 +70,7 @@ int main(int argc, char **argv)
     else
         table_print(table, stdout);
     table_free(table);
+    free(list);
     trainer_free(t);
     datasets_free(&d);
     synthesis_free(&s);

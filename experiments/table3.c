@@ -32,21 +32,28 @@ static int train_all(Context *x, Trainer *t, const TrainingSet *sets, Table3 *ou
 {
     out->inits = (int)config_int(x->config, "recognition.initialisations");
     out->inits = out->inits < INITS_MAX ? out->inits : INITS_MAX;
+    RecogniserTraining list[SETS * SIZES * INITS_MAX];
+    int n = 0;
     for (int set = 0; set < SETS; set++)
         for (int size = 0; size < SIZES; size++)
-            for (int k = 0; k < out->inits; k++) {
-                Recognised r;
-                if (recognition_open(t, &sets[set], subset_size(sets[set].faces->n, size), k, &r))
-                    return -1;
-                Cell *c = &out->cell[set][size];
-                c->validation[c->n] = r.validation_eer;
-                c->test[c->n++] = r.test_eer;
-                if (set == 0 && size == 0) {
-                    out->original_test[k] = r.test;
-                    r.test = NULL;
-                }
-                recognised_free(&r);
-            }
+            for (int k = 0; k < out->inits; k++)
+                list[n++] = (RecogniserTraining){&sets[set], subset_size(sets[set].faces->n, size), k};
+    if (recognition_all(t, list, n))
+        return -1;
+    for (int i = 0; i < n; i++) {
+        int cell = i / out->inits, k = i % out->inits;
+        Recognised r;
+        if (recognition_open(t, &list[i], &r))
+            return -1;
+        Cell *c = &out->cell[cell / SIZES][cell % SIZES];
+        c->validation[c->n] = r.validation_eer;
+        c->test[c->n++] = r.test_eer;
+        if (cell == 0) {
+            out->original_test[k] = r.test;
+            r.test = NULL;
+        }
+        recognised_free(&r);
+    }
     return 0;
 }
 
@@ -172,7 +179,7 @@ static int report(Context *x, const World *w, const TrainingSet *sets, const Tab
 int main(int argc, char **argv)
 {
     static const Program program = {.name = "table3", .does = "trains on real and synthetic faces and prints Table 3",
-                                    .common = OPTIONS_ALL & ~OPTIONS_JOBS};
+                                    .common = OPTIONS_ALL};
     static Table3 t;
     Context x;
     World w = {0};

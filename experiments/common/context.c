@@ -6,6 +6,7 @@
 
 #include "engine/device.h"
 #include "engine/file.h"
+#include "experiments/common/jobs.h"
 
 static int choose_device(Context *x)
 {
@@ -24,12 +25,32 @@ static int choose_device(Context *x)
     }
     if (o->precision != PRECISION_FP32)
         return fail("precision: this build computes in fp32 alone; leave --precision out");
-    engine_threads(o->threads);
     snprintf(x->about, sizeof x->about, "device %s, fp32, data %s", x->device,
              o->data_spec ? o->data_spec : "portraits");
+    context_threads(x, o->threads);
+    return 0;
+}
+
+void context_threads(Context *x, int threads)
+{
+    engine_threads(threads);
     snprintf(x->made_with, sizeof x->made_with, "%d threads, %s\n", engine_thread_count(),
              engine_libraries(x->device));
-    return 0;
+}
+
+/* How many trainings side by side, and with how many threads: from options, configuration and the number of cores. */
+static void choose_jobs(Context *x)
+{
+    const Options *o = &x->options;
+    int cores = jobs_cores(), jobs = o->jobs;
+    if (o->only_training || !(o->program->common & OPTIONS_JOBS))
+        jobs = 1;
+    else if (jobs == JOBS_CONFIG)
+        jobs = (int)config_int(x->config, "recognition.jobs");
+    if (!jobs)   /* a GPU's work fills it, or nearly */
+        jobs = o->device == DEVICE_CUDA || !strncmp(x->device, "cuda", 4) ? 1 : cores / (o->threads ? o->threads : 1);
+    x->jobs = jobs > 1 ? jobs : 1;
+    x->job_threads = o->threads || x->jobs == 1 ? o->threads : cores / x->jobs > 1 ? cores / x->jobs : 1;
 }
 
 /* Recorded algorithm choices lie in the run folder; their contents are part of what a stage is made of. */
@@ -57,7 +78,11 @@ int context_start(Context *x, const Program *program, int argc, char **argv)
     options_start(&x->options, program, argc, argv);
     x->config = x->options.config;
     x->quiet = x->options.quiet;
-    return choose_device(x);
+    x->argv = argv;
+    if (choose_device(x))
+        return -1;
+    choose_jobs(x);
+    return 0;
 }
 
 int context_open(Context *x, const Program *program, int argc, char **argv)
@@ -77,7 +102,10 @@ void context_close(Context *x)
 
 int context_failed(const Context *x)
 {
-    fprintf(stderr, "%s: %s\n", x->options.program->name, error_text());
+    if (x->options.only_training)
+        fprintf(stderr, JOB_FAILED "%s\n", error_text());
+    else
+        fprintf(stderr, "%s: %s\n", x->options.program->name, error_text());
     return 1;
 }
 
@@ -177,13 +205,30 @@ static int same_makers(const Context *x, const Stage *stage)
     return bad;
 }
 
+enum { EXTRA = 640 };
+
+static StageKey key_of(const Context *x, const char *name, int version, const char *const *sections, const char *extra,
+                       const Hash *inputs, int n_inputs, char text[EXTRA])
+{
+    snprintf(text, EXTRA, "%s; %s", x->about, extra ? extra : "");
+    return (StageKey){.name = name, .version = version, .sections = sections, .extra = text, .inputs = inputs,
+                      .n_inputs = n_inputs};
+}
+
+int context_made(const Context *x, const char *name, int version, const char *const *sections, const char *extra,
+                 const Hash *inputs, int n_inputs)
+{
+    char text[EXTRA];
+    StageKey key = key_of(x, name, version, sections, extra, inputs, n_inputs, text);
+    return stage_made(x->run, &key);
+}
+
 Stage *context_stage(Context *x, const char *name, int version, const char *const *sections, const char *extra,
                      const Hash *inputs, int n_inputs)
 {
-    char text[640];
-    snprintf(text, sizeof text, "%s; %s", x->about, extra ? extra : "");
-    Stage *stage = stage_begin(x->run, &(StageKey){.name = name, .version = version, .sections = sections,
-                                                   .extra = text, .inputs = inputs, .n_inputs = n_inputs});
+    char text[EXTRA];
+    StageKey key = key_of(x, name, version, sections, extra, inputs, n_inputs, text);
+    Stage *stage = stage_begin(x->run, &key);
     if (stage && !stage->done && same_makers(x, stage)) {
         stage_leave(stage);
         return NULL;

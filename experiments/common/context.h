@@ -13,6 +13,9 @@ typedef struct Context {
     Run *run;
     char device[32];      /* "cpu", "cuda:0", ... */
     char about[320];      /* device, precision, tuning table, data: part of every stage that computes */
+    int jobs;             /* trainings side by side */
+    int job_threads;      /* and the threads of each */
+    char **argv;          /* borrowed */
     char made_with[320];  /* threads and libraries: recorded where a stage begins, and asked for when it resumes */
     int quiet;
 } Context;
@@ -22,8 +25,13 @@ int  context_open(Context *x, const Program *program, int argc, char **argv);
 /* The same without a run folder, for programs that only use what others made. */
 int  context_start(Context *x, const Program *program, int argc, char **argv);
 void context_close(Context *x);
-/* Prints error_text() as the program's error and returns 1, for main(). */
+/* Prints error_text() as the program's error and returns 1, for main().  A process that was started for one training
+ * prints it after JOB_FAILED instead, for the program that started it. */
+#define JOB_FAILED "\001"
 int  context_failed(const Context *x);
+
+/* From here on the engine works with so many threads (0: as many as there are cores), and stages are made with them. */
+void context_threads(Context *x, int threads);
 
 /* Networks as the configuration describes them. */
 SynthesisOpts  context_synthesis(const Context *x);
@@ -34,5 +42,8 @@ RecogniserOpts context_recogniser(const Context *x);
  * is refused (their sums are split otherwise, so that the numbers would drift) unless --allow-drift is given. */
 Stage *context_stage(Context *x, const char *name, int version, const char *const *sections, const char *extra,
                      const Hash *inputs, int n_inputs);
+/* 1 if that stage is finished.  Touches nothing. */
+int context_made(const Context *x, const char *name, int version, const char *const *sections, const char *extra,
+                 const Hash *inputs, int n_inputs);
 
 #endif

@@ -95,6 +95,19 @@ int curve_open(Curve *c, const char *path, const char *const *names, int n, int6
     return bad ? -1 : 0;
 }
 
+int64_t curve_last(const char *path)
+{
+    size_t size, row;
+    int64_t step, last = -1;
+    int columns;
+    char *text = file_exists(path) ? file_read(path, &size) : NULL;
+    for (char *at = text ? text + strcspn(text, "\n") + (strchr(text, '\n') != NULL) : NULL;
+         at && (row = row_at(at, &step, &columns)) > 0 && columns > 0; at += row)
+        last = step;
+    free(text);
+    return last;
+}
+
 int curve_row(Curve *c, int64_t step, const double *values)
 {
     if (step <= c->last)

@@ -21,6 +21,9 @@ typedef struct Curve {
 int curve_open(Curve *curve, const char *path, const char *const *names, int n, int64_t resume);
 /* Appends a row of n values (exact: floats read back equal); steps ascend.  0 or -1. */
 int curve_row(Curve *curve, int64_t step, const double *values);
+/* The last step of a finished curve, -1 if there is none. */
+int64_t curve_last(const char *path);
+
 /* 0 or -1. */
 int curve_close(Curve *curve);
 

@@ -18,9 +18,9 @@ enum { MOST_OPTIONS = 64 };
 
 /* Values of common options before they are understood. */
 typedef struct Given {
-    const char *preset, *config, *run, *data, *device, *precision, *seed;
+    const char *preset, *config, *run, *data, *device, *precision, *seed, *jobs;
     TextList set;
-    int threads, jobs, json, quiet, keys, help, version, allow_drift;
+    int threads, only_training, json, quiet, keys, help, version, allow_drift;
 } Given;
 
 /* All options of the program in one list; returns how many. */
@@ -42,7 +42,9 @@ static int collect(const Program *p, Given *g, Option *list)
         {OPTIONS_DEVICE, {"precision", OPTION_TEXT, "NAME", "fp32, tf32 or bf16 (fp32)", &g->precision}},
         {OPTIONS_DEVICE, {"threads", OPTION_INT, "N", "threads of the CPU (all cores)", &g->threads}},
         {OPTIONS_SEED, {"seed", OPTION_TEXT, "N", "seed of everything drawn at random (1)", &g->seed}},
-        {OPTIONS_JOBS, {"jobs", OPTION_INT, "N", "trainings side by side (1)", &g->jobs}},
+        {OPTIONS_JOBS, {"jobs", OPTION_TEXT, "N", "recognisers trained side by side, --threads each (a share of the cores); auto: one a core",
+                        &g->jobs}},
+        {OPTIONS_JOBS, {"only-training", OPTION_INT, "I", NULL, &g->only_training}},
         {OPTIONS_JSON, {"json", OPTION_FLAG, NULL, "results as JSON", &g->json}},
         {OPTIONS_QUIET, {"quiet", OPTION_FLAG, NULL, "no progress", &g->quiet}},
         {-1, {"help", OPTION_FLAG, NULL, "this page", &g->help}},
@@ -62,6 +64,8 @@ static void print_help(const Program *p, const Option *list, int n)
     printf("%s %s\n\n%s [options]%s%s\n\n", p->name, p->does, p->name, p->usage ? " " : "", p->usage ? p->usage : "");
     for (int i = 0; i < n; i++) {
         char left[64];
+        if (!list[i].doc)
+            continue;
         snprintf(left, sizeof left, "--%s%s%s", list[i].name, list[i].argument ? " " : "",
                  list[i].argument ? list[i].argument : "");
         printf("  %-24s %s\n", left, list[i].doc);
@@ -105,7 +109,8 @@ static int take_option(const Option *list, int n, char **argv)
     NearName near = {.word = name};
     int used = 1;
     for (int i = 0; i < n && !o; i++) {
-        name_consider(&near, list[i].name);
+        if (list[i].doc)
+            name_consider(&near, list[i].name);
         o = strcmp(list[i].name, name) ? NULL : &list[i];
     }
     if (!o) {
@@ -222,6 +227,25 @@ static int read_device(Options *o, const Given *g)
     return 0;
 }
 
+static int read_jobs(Options *o, const Given *g)
+{
+    o->jobs = JOBS_CONFIG;
+    o->only_training = g->only_training;
+    if (g->only_training < 0)
+        return fail("--only-training %d: 1 or more was expected", g->only_training);
+    if (g->jobs && strcmp(g->jobs, "auto")) {
+        char *end;
+        errno = 0;
+        long jobs = strtol(g->jobs, &end, 10);
+        if (end == g->jobs || *end || errno || jobs < 0 || jobs > 1024)
+            return fail("--jobs %s: auto or 1 to 1024 was expected", g->jobs);
+        o->jobs = (int)jobs;
+    } else if (g->jobs) {
+        o->jobs = 0;
+    }
+    return 0;
+}
+
 static int read_config(Options *o, const Given *g)
 {
     char *kept = must_printf("%s/config.ini", o->run);
@@ -269,7 +293,7 @@ static int read_seed(Options *o, const Given *g)
 int options_read(Options *o, const Program *program, int argc, char **argv)
 {
     Option list[MOST_OPTIONS];
-    Given g = {.jobs = 1};
+    Given g = {0};
     int n = collect(program, &g, list), result = OPTIONS_GO;
     *o = (Options){.program = program};
     if (take_words(o, list, n, argc, argv)) {
@@ -287,12 +311,9 @@ int options_read(Options *o, const Program *program, int argc, char **argv)
         o->json = g.json;
         o->quiet = g.quiet;
         o->allow_drift = g.allow_drift;
-        o->jobs = g.jobs;
-        if (check_names(o) || read_data(o, g.data) || read_device(o, &g) ||
+        if (check_names(o) || read_data(o, g.data) || read_device(o, &g) || read_jobs(o, &g) ||
             ((program->common & OPTIONS_CONFIG) && read_config(o, &g)) || read_seed(o, &g))
             result = -1;
-        else if (g.jobs < 1 || g.jobs > 1024)
-            result = fail("--jobs %d: 1 to 1024 was expected", g.jobs);
     }
     free(g.set.text);
     if (result < 0)

@@ -47,7 +47,7 @@ typedef struct Option {
     const char *name;       /* without the dashes */
     OptionKind  kind;
     const char *argument;   /* "FILE", for --help; NULL for a flag */
-    const char *doc;
+    const char *doc;        /* NULL: not for people, so --help leaves it out */
     void       *target;     /* keeps its value where the option is not given */
 } Option;
 
@@ -76,7 +76,8 @@ typedef struct Options {
     const char    *device_name;    /* as given: "cuda:1" */
     Precision      precision;
     int            threads;        /* 0: as many as there are cores */
-    int            jobs;           /* 1 if not given */
+    int            jobs;           /* trainings side by side; 0: one for each core; JOBS_CONFIG if not given */
+    int            only_training;  /* this process makes number 1... of the list alone (jobs.h); 0: it was not started so */
     uint64_t       seed;           /* run.seed of the configuration, or 1 */
     int            json, quiet;
     int            allow_drift;    /* a stage begun on another number of threads may be resumed */
@@ -85,6 +86,7 @@ typedef struct Options {
 } Options;
 
 enum { OPTIONS_GO = 0, OPTIONS_PRINTED = 1 };
+enum { JOBS_CONFIG = -1 };   /* as recognition.jobs of the configuration says */
 
 /* Reads the command line.  The configuration is: defaults, then the preset or the file (--preset, --config; both may
  * be given), then --set and --seed.  Without a preset or a file, a run folder that already has a config.ini gives

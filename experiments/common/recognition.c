@@ -9,6 +9,7 @@
 #include "engine/file.h"
 #include "experiments/common/checkpoint.h"
 #include "experiments/common/curve.h"
+#include "experiments/common/jobs.h"
 #include "experiments/common/progress.h"
 #include "experiments/common/scores.h"
 
@@ -59,6 +60,7 @@ Trainer *trainer_create(Context *x, const World *w)
     t->x = x;
     t->w = w;
     t->opts = context_recogniser(x);
+    context_threads(x, x->job_threads);
     t->validation = pair_trials(&w->validation_pairs, &w->validation);
     t->test = pair_trials(&w->test_pairs, &w->test);
     return t;
@@ -187,7 +189,7 @@ static int train(Trainer *t, const Stage *stage, const Faces *set, int k, const 
     Loop l = {.rate = config_float(c, "recognition.lr_first"), .best_eer = INFINITY};
     Snapshot *best = NULL;
     Curve curve;
-    bool open = false;
+    bool open = false, stop = false;
     Loader *loader = NULL;
     int bad = prepare(t, batch, set->people, k) || !(loader = loader_create(set, batch, seed + (uint64_t)k));
     if (!bad && file_exists(checkpoint))
@@ -198,7 +200,7 @@ static int train(Trainer *t, const Stage *stage, const Faces *set, int k, const 
     Progress progress;
     int64_t most = config_int(c, "recognition.max_epochs");
     progress_begin(&progress, label, "epochs", most, (int64_t)l.epoch, t->x->quiet);
-    while (!bad && !l.finished) {
+    while (!bad && !l.finished && !(stop = jobs_stopping(t->x))) {
         double loss = 0, eer = 0, rate = l.rate;
         bad = epoch(t, loader, &l, &loss) || distances(t, &t->w->validation, &t->w->validation_pairs, out->validation) ||
               eer_of(&t->validation, out->validation, &eer) || judge(t, &l, eer, &best) ||
@@ -208,9 +210,10 @@ static int train(Trainer *t, const Stage *stage, const Faces *set, int k, const 
         progress_step(&progress, (int64_t)l.epoch, "loss %.2f EER %.2f %% best %.2f %%", loss, 100 * eer,
                       100 * l.best_eer);
     }
+    if (stop)
+        bad = fail("stopped after epoch %.0f, since another training failed: run again to go on", l.epoch);
     if (!bad)
         progress_end(&progress);
-    out->epochs = (int)l.epoch;
     bad = bad || snapshot_restore(best, t->store) ||
           distances(t, &t->w->validation, &t->w->validation_pairs, out->validation) ||
           distances(t, &t->w->test, &t->w->test_pairs, out->test) ||
@@ -241,14 +244,32 @@ static int scores_file(const Stage *stage, const char *file, const PairTrials *t
     return bad;
 }
 
-int recognition_open(Trainer *t, const TrainingSet *set, int images, int k, Recognised *out)
+static int images_of(const RecogniserTraining *r)
 {
-    char extra[200], label[120];
-    int n = images ? images : set->faces->n;
+    return r->images ? r->images : r->set->faces->n;
+}
+
+static void label_of(const RecogniserTraining *r, char text[JOB_LABEL])
+{
+    snprintf(text, JOB_LABEL, "%s %d, init %d", r->set->name, images_of(r), r->initialisation + 1);
+}
+
+/* What a training's stage depends on besides the configuration. */
+enum { EXTRA = 200 };
+static void extra_of(const RecogniserTraining *r, char text[EXTRA])
+{
+    snprintf(text, EXTRA, "set %s, %d images, initialisation %d", r->set->name, images_of(r), r->initialisation);
+}
+
+int recognition_open(Trainer *t, const RecogniserTraining *which, Recognised *out)
+{
+    char extra[EXTRA], label[JOB_LABEL];
+    const TrainingSet *set = which->set;
+    int n = images_of(which), k = which->initialisation;
     Hash inputs[] = {t->w->hash, set->hash};
     *out = (Recognised){0};
-    snprintf(extra, sizeof extra, "set %s, %d images, initialisation %d", set->name, n, k);
-    snprintf(label, sizeof label, "%s %d, init %d", set->name, n, k + 1);
+    extra_of(which, extra);
+    label_of(which, label);
     Stage *stage = context_stage(t->x, "recognition", 1, sections, extra, inputs, 2);
     if (!stage)
         return -1;
@@ -269,6 +290,10 @@ int recognition_open(Trainer *t, const TrainingSet *set, int images, int k, Reco
           scores_file(stage, "test_scores.csv", &t->test, out->test, false) ||
           eer_of(&t->validation, out->validation, &out->validation_eer) || eer_of(&t->test, out->test, &out->test_eer);
     out->weights = stage_path(stage, "recogniser.safetensors");
+    char *curve = stage_path(stage, "curve.csv");
+    int64_t epochs = curve_last(curve);
+    out->epochs = epochs > 0 ? (int)epochs : 0;
+    free(curve);
     stage_leave(stage);
     if (bad)
         recognised_free(out);
@@ -281,6 +306,45 @@ void recognised_free(Recognised *r)
     free(r->test);
     free(r->weights);
     *r = (Recognised){0};
+}
+
+/* ---------------------------------------------------------------- side by side */
+typedef struct Side {
+    Trainer *t;
+    const RecogniserTraining *list;
+} Side;
+
+static int side_made(void *of, int i)
+{
+    const Side *s = of;
+    const RecogniserTraining *r = &s->list[i];
+    char extra[EXTRA];
+    Hash inputs[] = {s->t->w->hash, r->set->hash};
+    extra_of(r, extra);
+    return context_made(s->t->x, "recognition", 1, sections, extra, inputs, 2);
+}
+
+static int side_make(void *of, int i)
+{
+    const Side *s = of;
+    Recognised made;
+    int bad = recognition_open(s->t, &s->list[i], &made);
+    if (!bad)
+        recognised_free(&made);
+    return bad;
+}
+
+static void side_label(void *of, int i, char text[JOB_LABEL])
+{
+    const Side *s = of;
+    label_of(&s->list[i], text);
+}
+
+int recognition_all(Trainer *t, const RecogniserTraining *list, int n)
+{
+    Side s = {t, list};
+    return jobs_run(t->x, &(Jobs){.name = "recognition", .unit = "trainings", .n = n, .of = &s, .made = side_made,
+                                  .make = side_make, .label = side_label});
 }
 
 /* ---------------------------------------------------------------- baselines */

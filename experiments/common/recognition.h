@@ -15,21 +15,32 @@ typedef struct TrainingSet {
     Hash hash;               /* of the stage that made it */
 } TrainingSet;
 
+/* One training of a table. */
+typedef struct RecogniserTraining {
+    const TrainingSet *set;
+    int images;              /* size of the subset, 0 for all */
+    int initialisation;      /* from 0 */
+} RecogniserTraining;
+
 typedef struct Recognised {
     double *validation, *test;   /* cosine distances of the stored pairs */
     double validation_eer, test_eer;
-    int epochs;
+    int epochs;                  /* 0: not known */
     char *weights;               /* safetensors file */
 } Recognised;
 
-/* A trainer keeps store and plans between trainings of equal shape. */
+/* A trainer keeps store and plans between trainings of equal shape.  From its creation on the engine has the threads of
+ * one training (x->job_threads). */
 typedef struct Trainer Trainer;
 Trainer *trainer_create(Context *x, const World *w);
 void     trainer_free(Trainer *t);
 
-/* Finds the stage "recognition" of this set, subset size (images, 0 for all) and initialisation done, or trains.
+/* Where several are trained side by side (--jobs): trains those that are not done, see jobs.h.  Else does nothing.
  * 0 or -1. */
-int  recognition_open(Trainer *t, const TrainingSet *set, int images, int initialisation, Recognised *out);
+int  recognition_all(Trainer *t, const RecogniserTraining *list, int n);
+
+/* Finds the stage "recognition" of this training done, or trains.  0 or -1. */
+int  recognition_open(Trainer *t, const RecogniserTraining *which, Recognised *out);
 void recognised_free(Recognised *r);
 
 /* Baselines on the same pairs: cosine distances of pixels less their mean over Original; and of a network that was

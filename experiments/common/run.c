@@ -257,6 +257,16 @@ static int check_text(const Stage *s, const char *text)
     return bad;
 }
 
+int stage_made(const Run *run, const StageKey *key)
+{
+    char hash[17];
+    hash_print_short(stage_hash(run, key), hash);
+    char *path = must_printf("%s/stages/%s-%s", run->dir, key->name, hash);
+    int made = file_exists(path);
+    free(path);
+    return made;
+}
+
 Stage *stage_begin(Run *run, const StageKey *key)
 {
     for (const char *c = key->name; *c; c++)

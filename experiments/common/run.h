@@ -49,6 +49,9 @@ int run_note(Run *run, const char *file, const char *text);
 /* The hash of a stage, without touching the folder. */
 Hash stage_hash(const Run *run, const StageKey *key);
 
+/* 1 if the stage is finished.  Touches nothing and waits for nobody. */
+int stage_made(const Run *run, const StageKey *key);
+
 /* Finds the stage done, or takes it to be made, which may wait for another program.  NULL: see error_text(). */
 Stage *stage_begin(Run *run, const StageKey *key);
 
