@@ -118,7 +118,10 @@ TEST(refuses_with_the_reason)
     REFUSED("--device cuda:x: the number of a device was expected after cuda:", "x", "--device", "cuda:x");
     REFUSED("--precision fp16: no such choice: there are fp32, tf32, bf16", "x", "--precision", "fp16");
     REFUSED("--threads -1: 1 to 4096 was expected", "x", "--threads", "-1");
-    REFUSED("--jobs 0: 1 to 1024 was expected", "x", "--jobs", "0");
+    REFUSED("--jobs -1: auto or 1 to 1024 was expected", "x", "--jobs", "-1");
+    REFUSED("--jobs 1025: auto or 1 to 1024 was expected", "x", "--jobs", "1025");
+    REFUSED("--jobs many: auto or 1 to 1024 was expected", "x", "--jobs", "many");
+    REFUSED("--jobs 2x: auto or 1 to 1024 was expected", "x", "--jobs=2x");
     REFUSED("--seed -4: a whole number from 0 to 9e15 was expected", "x", "--seed", "-4");
     REFUSED("--set: synthesis.stpes: no such key: did you mean synthesis.steps?", "x", "--set", "synthesis.stpes=4");
     REFUSED("--set: synthesis.steps=many: a whole number was expected", "x", "--set", "synthesis.steps=many");

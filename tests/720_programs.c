@@ -3,11 +3,14 @@
 #include "tests/pictures.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "data/faces.h"
 #include "engine/safetensors.h"
@@ -58,18 +61,25 @@ static void child(int circumstances, const char *path, char **argv, int out)
     _exit(98);
 }
 
-static Outcome run_words(int circumstances, const char *program, char **argv)
+/* Starts a program whose words go to `out`. */
+static pid_t start_words(int circumstances, const char *program, char **argv, int out)
 {
-    Outcome o = {0};
-    int ends[2], status;
-    size_t n = 0;
     char *path = program_path(program);
     ck_assert_msg(path != NULL, "%s is not built", program);
-    ck_assert_int_eq(pipe(ends), 0);
     pid_t pid = fork();
     ck_assert_int_ge(pid, 0);
     if (!pid)
-        child(circumstances, path, argv, ends[1]);
+        child(circumstances, path, argv, out);
+    free(path);
+    return pid;
+}
+
+/* What it says until it ends. */
+static Outcome outcome_of(const char *program, pid_t pid, int ends[2])
+{
+    Outcome o = {0};
+    int status;
+    size_t n = 0;
     close(ends[1]);
     for (ssize_t got; (got = read(ends[0], o.text + n, sizeof o.text - 1 - n)) > 0;)
         n += (size_t)got;
@@ -77,8 +87,14 @@ static Outcome run_words(int circumstances, const char *program, char **argv)
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     ck_assert_msg(WIFEXITED(status), "%s was ended by signal %d:\n%s", program, WTERMSIG(status), o.text);
     o.status = WEXITSTATUS(status);
-    free(path);
     return o;
+}
+
+static Outcome run_words(int circumstances, const char *program, char **argv)
+{
+    int ends[2];
+    ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+    return outcome_of(program, start_words(circumstances, program, argv, ends[1]), ends);
 }
 
 #define RUN(circumstances, program, ...) run_words(circumstances, program, (char *[]){program, __VA_ARGS__, NULL})
@@ -449,5 +465,134 @@ TEST(vectors_from_a_run)
     folder_remove(folder);
 }
 
+/* ---------------------------------------------------------------- trainings side by side */
+#define TRAININGS(n, epochs)                                                                                       \
+    TINY, "--train", "original", "--set", "recognition.initialisations=" n, "--set",                               \
+        "recognition.max_epochs=" epochs, "--set", "recognition.patience=1000000"
+
+/* Both hold the same bytes, but for the numbers of processes in locks. */
+static void same_run(const char *a, const char *b)
+{
+    char *command = must_printf("diff -r --exclude=locks '%s' '%s'", a, b);
+    ck_assert_int_eq(system(command), 0);
+    free(command);
+}
+
+static int entries(const char *folder, const char *name)
+{
+    int n = 0;
+    DIR *d = opendir(folder);
+    for (struct dirent *e; d && (e = readdir(d));)
+        n += !strncmp(e->d_name, name, strlen(name));
+    if (d)
+        closedir(d);
+    return n;
+}
+
+/* Waits until a training of this run has written a checkpoint, and returns its folder. */
+static char *begun_in(const char *run)
+{
+    for (;;) {
+        char *part = stage_in(run, "recognition-"), *checkpoint = part ? in(part, "checkpoint.safetensors") : NULL;
+        int there = checkpoint && file_exists(checkpoint);
+        free(checkpoint);
+        if (there)
+            return part;
+        free(part);
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+}
+
+TEST(side_by_side_makes_the_same)
+{
+    NEEDS("recognition");
+    char *folder = folder_make(), *one = in(folder, "one"), *two = in(folder, "two"), *words;
+    Outcome a = RUN(0, "recognition", TRAININGS("3", "2"), "--run", one), b;
+    EXPECT(a, 0, "EER in per cent");
+    b = RUN(0, "recognition", TRAININGS("3", "2"), "--run", two, "--jobs", "2");
+    EXPECT(b, 0, "EER in per cent");
+    same_run(one, two);
+    ck_assert_str_eq(a.text, b.text);
+    b = RUN(0, "recognition", TRAININGS("3", "2"), "--run", two, "--jobs", "auto");   /* all is made */
+    ck_assert_str_eq(a.text, b.text);
+    words = must_printf("rm -r '%s'/stages/recognition-*", two);
+    ck_assert_int_eq(system(words), 0);
+    EXPECT(RUN(0, "recognition", TRAININGS("3", "2"), "--run", two, "--only-training", "4"), 1, "there are 3");
+    for (int i = 3; i > 0; i--) {
+        char number[12];
+        snprintf(number, sizeof number, "%d", i);
+        EXPECT(RUN(0, "recognition", TRAININGS("3", "2"), "--run", two, "--only-training", number), 0, "");
+    }
+    same_run(one, two);
+    free(words);
+    free(one);
+    free(two);
+    folder_remove(folder);
+}
+
+TEST(a_training_that_fails_stops_the_others)
+{
+    NEEDS("recognition");
+    char *folder = folder_make(), *run = in(folder, "run"), *locks = in(run, "locks");
+    int ends[2];
+    /* told to stop, a training ends at its checkpoint */
+    ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+    pid_t pid = start_words(0, "recognition", (char *[]){"recognition", TRAININGS("4", "1000000"), "--run", run,
+                                                         "--only-training", "1", NULL}, ends[1]);
+    char *first = begun_in(run), *made_with = in(first, "made_with.txt");
+    kill(pid, SIGTERM);
+    EXPECT(outcome_of("recognition", pid, ends), 1, "\001stopped after epoch ");
+
+    /* it cannot go on, the second is endless, and the others are never begun */
+    MUST(file_write(made_with, "9 threads, none\n", 16));
+    Outcome o = RUN(0, "recognition", TRAININGS("4", "1000000"), "--run", run, "--jobs", "2");
+    EXPECT(o, 1, "recognition: Original 16, init 1: ");
+    EXPECT(o, 1, "was begun with 9 threads");
+    ck_assert_ptr_null(strstr(strstr(o.text, "was begun with") + 1, "was begun with"));
+    ck_assert_ptr_null(strstr(o.text, "stopped after"));
+    ck_assert_int_le(entries(locks, "recognition-"), 2);
+    free(run);
+    free(locks);
+    free(first);
+    free(made_with);
+    folder_remove(folder);
+}
+
+TEST(who_is_killed_takes_its_trainings_along)
+{
+    NEEDS("recognition");
+    char *folder = folder_make(), *whole = in(folder, "whole");
+    EXPECT(RUN(0, "recognition", TRAININGS("2", "60"), "--run", whole), 0, "");
+    int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC), signals[] = {SIGKILL, SIGTERM}, status;
+    for (int i = 0; i < 2; i++) {
+        char *run = in(folder, i ? "terminated" : "killed"), *locks = in(run, "locks");
+        pid_t pid = start_words(0, "recognition", (char *[]){"recognition", TRAININGS("2", "60"), "--run", run, "--jobs",
+                                                             "2", NULL}, nowhere);
+        char *part = begun_in(run);
+        kill(pid, signals[i]);
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == signals[i]);
+        DIR *d = opendir(locks);
+        for (struct dirent *e; (e = readdir(d));) {   /* they are gone when their locks are free */
+            char *path = in(locks, e->d_name);
+            int fd = open(path, O_RDONLY | O_CLOEXEC);
+            ck_assert(fd >= 0 && !flock(fd, LOCK_EX));
+            close(fd);
+            free(path);
+        }
+        closedir(d);
+        ck_assert_msg(file_exists(part), "%s was finished before it could be killed", part);
+        EXPECT(RUN(0, "recognition", TRAININGS("2", "60"), "--run", run, "--jobs", "2"), 0, "");
+        same_run(whole, run);
+        free(part);
+        free(run);
+        free(locks);
+    }
+    close(nowhere);
+    free(whole);
+    folder_remove(folder);
+}
+
 TEST_MAIN("programs", wrong_use_is_2, the_program_op, folders_of_odd_files, run_folders_that_cannot_be_used,
-          a_full_disk, a_damaged_stage, faces_from_a_run, vectors_from_a_run)
+          a_full_disk, a_damaged_stage, faces_from_a_run, vectors_from_a_run, side_by_side_makes_the_same,
+          a_training_that_fails_stops_the_others, who_is_killed_takes_its_trainings_along)
