@@ -79,7 +79,7 @@ const ConfigKey config_keys[] = {
     INT("recognition.max_epochs", "0", 0, 1e6, "epochs at most in all; 0: no limit, as in the paper"),
     BOOL("recognition.fresh_adam", "yes", "Adam's moments start from zero after a division [R]"),
     INT("recognition.initialisations", "5", 1, 1000, "stored first weights of the head, each trained"),
-    {"recognition.jobs", KEY_INT, "1", "trainings side by side, if --jobs is not given; 0: one for each core", 0, 1024, 0, 1},
+    {"recognition.jobs", KEY_INT, "1", "trainings side by side if --jobs is not given; 0: one a core", 0, 1024, 0, 1},
     FLOAT("recognition.s", "64", 0.1, 1e4, "ArcFace's scale [R]"),
     FLOAT("recognition.m", "0.5", 0, 1.6, "ArcFace's margin, radians [R]"),
     BOOL("recognition.easy_gradient", "no", "ArcFace's gradient without the factor sin(t + m) / sin(t) [R]"),

@@ -132,7 +132,6 @@ static int start(Pool *p, Child *c, int i)
     *c = (Child){.at = i, .out = ends[0]};
     p->jobs->label(p->jobs->of, i, c->label);
     char **words = words_for(p->x, i);
-    fflush(NULL);
     c->pid = fork();
     if (!c->pid)
         become(words, parent, ends[1], pinned ? &share : NULL);

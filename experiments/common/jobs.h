@@ -3,8 +3,8 @@
  * Threads of one small network mostly wait for each other, so a table of small networks is made faster by several
  * processes of few threads than by one of many.  The program starts itself again for each training (a fork alone would
  * not do: OpenMP's threads are lost in it), with --only-training I and the threads of one training; that process makes
- * number I of the list and ends.  Each has cores of its own where there are enough.  Results are the same bytes as those
- * of one training after the other with as many threads each.
+ * number I of the list and ends.  Each has cores of its own where there are enough.  Results are the same bytes as
+ * those of one training after the other with as many threads each.
  *
  * What the processes say is shown with the name of their training.  If one fails, no other is begun and those at work
  * stop at their next checkpoint.  If the program ends for whatever reason, its processes are killed; like any killed

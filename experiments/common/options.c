@@ -42,8 +42,8 @@ static int collect(const Program *p, Given *g, Option *list)
         {OPTIONS_DEVICE, {"precision", OPTION_TEXT, "NAME", "fp32, tf32 or bf16 (fp32)", &g->precision}},
         {OPTIONS_DEVICE, {"threads", OPTION_INT, "N", "threads of the CPU (all cores)", &g->threads}},
         {OPTIONS_SEED, {"seed", OPTION_TEXT, "N", "seed of everything drawn at random (1)", &g->seed}},
-        {OPTIONS_JOBS, {"jobs", OPTION_TEXT, "N", "recognisers trained side by side, --threads each (a share of the cores); auto: one a core",
-                        &g->jobs}},
+        {OPTIONS_JOBS, {"jobs", OPTION_TEXT, "N", "recognisers trained side by side, each with --threads (a share of the cores);"
+                        "\n                           auto: one a core (recognition.jobs of the configuration)", &g->jobs}},
         {OPTIONS_JOBS, {"only-training", OPTION_INT, "I", NULL, &g->only_training}},
         {OPTIONS_JSON, {"json", OPTION_FLAG, NULL, "results as JSON", &g->json}},
         {OPTIONS_QUIET, {"quiet", OPTION_FLAG, NULL, "no progress", &g->quiet}},

@@ -77,7 +77,7 @@ typedef struct Options {
     Precision      precision;
     int            threads;        /* 0: as many as there are cores */
     int            jobs;           /* trainings side by side; 0: one for each core; JOBS_CONFIG if not given */
-    int            only_training;  /* this process makes number 1... of the list alone (jobs.h); 0: it was not started so */
+    int            only_training;  /* this process makes that one of the list alone, from 1 (jobs.h); 0: all */
     uint64_t       seed;           /* run.seed of the configuration, or 1 */
     int            json, quiet;
     int            allow_drift;    /* a stage begun on another number of threads may be resumed */
