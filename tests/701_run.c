@@ -157,9 +157,13 @@ TEST(a_second_program_waits)
             Stage *t = stage_begin(second, &key);
             _exit(!t ? 9 : has(t, "last") ? 10 + t->done : 8);
         }
-        nap(0.3);
-        ck_assert_int_eq(waitpid(child, NULL, WNOHANG), 0);
-        char *said = get(folder, "log"), *pid = must_printf("(process %ld)", (long)getpid());
+        char *said = NULL;
+        for (; !said || !strchr(said, '\n'); nap(0.01)) {
+            free(said);
+            said = file_exists(log) ? get(folder, "log") : NULL;
+            ck_assert_int_eq(waitpid(child, NULL, WNOHANG), 0);
+        }
+        char *pid = must_printf("(process %ld)", (long)getpid());
         ck_assert_msg(strstr(said, "waiting") && strstr(said, pid), "%s", said);
         put(s, "last", "x");
         if (done)

@@ -566,8 +566,8 @@ TEST(who_is_killed_takes_its_trainings_along)
     int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC), signals[] = {SIGKILL, SIGTERM}, status;
     for (int i = 0; i < 2; i++) {
         char *run = in(folder, i ? "terminated" : "killed"), *locks = in(run, "locks");
-        pid_t pid = start_words(0, "recognition", (char *[]){"recognition", TRAININGS("2", "60"), "--run", run, "--jobs",
-                                                             "2", NULL}, nowhere);
+        pid_t pid = start_words(0, "recognition", (char *[]){"recognition", TRAININGS("2", "60"), "--run", run,
+                                                             "--jobs", "2", NULL}, nowhere);
         char *part = begun_in(run);
         kill(pid, signals[i]);
         ck_assert_int_eq(waitpid(pid, &status, 0), pid);
