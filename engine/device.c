@@ -81,6 +81,35 @@ const char *backend_libraries(const char *backend)
     return "";
 }
 
+/* ---------------------------------------------------------------- precision */
+static Precision precision;
+
+const char *precision_name(Precision p)
+{
+    static const char *const names[] = {"fp32", "tf32", "bf16"};
+    return names[p];
+}
+
+int engine_precision(const char *device, Precision p)
+{
+    size_t stem = strcspn(device, ":");
+    for (const BackendEntry *b = backend_table; b->name; b++)
+        if (strlen(b->name) == stem && !strncmp(b->name, device, stem)) {
+            if (p != PRECISION_FP32 && !(b->backend->computes && b->backend->computes(p)))
+                return fail("device %s: products in %s are not to be had on this machine and build; use fp32", device,
+                            precision_name(p));
+            precision = p;
+            return 0;
+        }
+    return fail("device %s: this build does not know it", device);
+}
+
+Precision engine_precision_now(void)
+{
+    return precision;
+}
+
+/* ---------------------------------------------------------------- host memory */
 static void *host_alloc(Device *d, size_t bytes)
 {
     void *p = NULL;

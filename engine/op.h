@@ -138,8 +138,9 @@ void  fuse_replace(Prog *p, int node, const OpDef *op, const Val *in, int nin, c
                    const Val *olds, const int *new_index, int n);
 
 /* ---------------------------------------------------------------- kernels */
-/* Physical formats of rank-4 values.  C16: (B, ceil(C/16), H, W, 16), channels beyond C always zero. NHWC as said. */
-typedef enum Format { PLAIN, C16, NHWC } Format;
+/* Physical formats of rank-4 values.  C16: (B, ceil(C/16), H, W, 16), channels beyond C always zero.  NHWC as said.
+ * C16_BF16: C16 of bfloat16, a rounded copy that only kernels see that asked for it. */
+typedef enum Format { PLAIN, C16, NHWC, C16_BF16, FORMATS } Format;
 
 typedef struct Tensor {
     void *data;            /* on the device; NULL while preparing, and for absent operands */
@@ -167,6 +168,7 @@ typedef struct KernelCall {
     Device *device;
     const char *tuning;         /* recorded algorithm of this call, or NULL */
     char chosen[32];            /* the algorithm taken, for the profile and the tuning table */
+    Precision precision;        /* of products */
 } KernelCall;
 
 /* What a kernel asks of formats: in[] holds what the operands have, to be changed to what is wanted; out[] starts
@@ -177,6 +179,7 @@ typedef struct FormatChoice {
     int nin, nout;
     const Shape *in_shape, *out_shape;
     Format *in, *out;
+    Precision precision;
 } FormatChoice;
 
 struct KernelDef {

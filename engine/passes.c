@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/device.h"
 #include "engine/program.h"
 
 /* ---------------------------------------------------------------- verify */
@@ -319,14 +320,14 @@ typedef struct Formatter {
     Prog *p;                /* being read: nodes in order */
     Prog *q;                /* being written */
     int *map;               /* value of p -> value of q */
-    int (*made)[3];         /* value of q in another format, 0 if not made yet */
+    int (*made)[FORMATS];        /* value of q in another format, 0 if not made yet */
     int nmade;
 } Formatter;
 
 /* The value of q in the wanted format, through a reorder if it has another one. */
 static int in_format(Formatter *f, int v, Format want)
 {
-    static const char *const names[] = {"format=0", "format=1", "format=2"};
+    static const char *const names[] = {"format=0", "format=1", "format=2", "format=3"};
     if (!v || f->q->values[v].format == want)
         return v;
     if (f->q->nvalues > f->nmade) {
@@ -371,7 +372,8 @@ static void format_node(Formatter *f, const Node *node)
     }
     const KernelDef *k = node->op->flags & OP_VIEW ? NULL : kernel_find(node->op->name, q->store->device, NULL);
     FormatChoice c = {.op = node->op, .attrs = node->attrs, .nin = node->nin, .nout = node->nout, .in_shape = shapes,
-                      .out_shape = shapes + node->nin, .in = formats, .out = formats + node->nin};
+                      .out_shape = shapes + node->nin, .in = formats, .out = formats + node->nin,
+                      .precision = engine_precision_now()};
     if (k && k->formats)
         k->formats(&c);
     else

@@ -53,6 +53,7 @@ static int prepare_step(Plan *plan, Step *s, const Tuning *tuning)
     k->nout = n->nout;
     k->name = first && first->name ? first->name : n->op->name;
     k->device = plan->device;
+    k->precision = engine_precision_now();
     k->shared = &plan->shared;
     k->kernel = kernel_find(n->op->name, plan->device, NULL);
     if (!k->kernel)

@@ -82,8 +82,9 @@ const char *tuning_find(const Tuning *t, const char *key)
 void tuning_key(const KernelCall *k, char *text, size_t size)
 {
     char part[256];
-    size_t n = (size_t)snprintf(text, size, "%s@%s(%s)", k->op->name, k->device->backend,
-                                backend_libraries(k->device->backend));
+    const char *precision = k->precision == PRECISION_FP32 ? "" : precision_name(k->precision);
+    size_t n = (size_t)snprintf(text, size, "%s@%s%s%s(%s)", k->op->name, k->device->backend, *precision ? ":" : "",
+                                precision, backend_libraries(k->device->backend));
     op_attrs_print(k->op, k->attrs, part, sizeof part);
     for (char *c = part; *c; c++)
         *c = *c == ' ' ? ',' : *c;

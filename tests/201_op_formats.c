@@ -94,7 +94,8 @@ static int one_case(Device *d, const KernelDef *kernel, const OpDef *op, const O
     }
     for (int j = 0; j < nout; j++)
         shapes[1][j] = val_shape(run.out[j]);
-    kernel->formats(&(FormatChoice){op, attrs, nin, nout, shapes[0], shapes[1], formats[0], formats[1]});
+    kernel->formats(&(FormatChoice){op, attrs, nin, nout, shapes[0], shapes[1], formats[0], formats[1],
+                                      PRECISION_FP32});
     for (int i = 0; i < nin; i++)
         taken |= formats[0][i] != PLAIN;
     for (int j = 0; j < nout; j++)

@@ -1,4 +1,5 @@
 /* 700_options.c - the command line and the configuration: what is taken, what is refused and with which words. */
+#include "engine/engine.h"
 #include "tests/test.h"
 
 #include <unistd.h>

@@ -110,7 +110,7 @@ Val op_copy(Val x)
 
 /* ---------------------------------------------------------------- reorder */
 static const OpAttr reorder_attrs[] = {
-    {"format", ATTR_INT, offsetof(ReorderAttrs, format), "0", "0 plain, 1 blocks of 16 channels, 2 channels last"},
+    {"format", ATTR_INT, offsetof(ReorderAttrs, format), "0", "0 plain, 1 blocks of 16 channels, 2 channels last, 3 blocks in bfloat16"},
     ATTRS_END,
 };
 
@@ -119,8 +119,8 @@ static void reorder_infer(OpShapes *s)
     const ReorderAttrs *a = s->attrs;
     if (!infer_operand(s, 0, F32, 4))
         return;
-    if (a->format < PLAIN || a->format > NHWC) {
-        op_mistake(s, "format %d is none of 0, 1, 2", a->format);
+    if (a->format < PLAIN || a->format >= FORMATS) {
+        op_mistake(s, "format %d is none of 0, 1, 2, 3", a->format);
         return;
     }
     s->out[0] = s->in[0];

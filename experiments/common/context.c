@@ -23,9 +23,11 @@ static int choose_device(Context *x)
         if (d)
             device_close(d);
     }
-    if (o->precision != PRECISION_FP32)
-        return fail("precision: this build computes in fp32 alone; leave --precision out");
-    snprintf(x->about, sizeof x->about, "device %s, fp32, data %s", x->device,
+    Precision own = strncmp(x->device, "cuda", 4) ? PRECISION_FP32 : PRECISION_TF32;
+    Precision precision = o->precision < 0 ? own : (Precision)o->precision;
+    if (engine_precision(x->device, precision))
+        return -1;
+    snprintf(x->about, sizeof x->about, "device %s, %s, data %s", x->device, precision_name(precision),
              o->data_spec ? o->data_spec : "portraits");
     context_threads(x, o->threads);
     return 0;

@@ -39,7 +39,7 @@ static int collect(const Program *p, Given *g, Option *list)
                        &g->allow_drift}},
         {OPTIONS_DATA, {"data", OPTION_TEXT, "SPEC", "portraits, folder:PATH or manifest:PATH (portraits)", &g->data}},
         {OPTIONS_DEVICE, {"device", OPTION_TEXT, "NAME", "auto, cpu, cuda, cuda:N or reference (auto)", &g->device}},
-        {OPTIONS_DEVICE, {"precision", OPTION_TEXT, "NAME", "fp32, tf32 or bf16 (fp32)", &g->precision}},
+        {OPTIONS_DEVICE, {"precision", OPTION_TEXT, "NAME", "fp32, tf32 or bf16 (tf32 on cuda, else fp32)", &g->precision}},
         {OPTIONS_DEVICE, {"threads", OPTION_INT, "N", "threads of the CPU (all cores)", &g->threads}},
         {OPTIONS_SEED, {"seed", OPTION_TEXT, "N", "seed of everything drawn at random (1)", &g->seed}},
         {OPTIONS_JOBS, {"jobs", OPTION_TEXT, "N", "recognisers trained side by side, each with --threads (a share of the cores);"
@@ -217,10 +217,9 @@ static int read_device(Options *o, const Given *g)
             return -1;
         o->device = (DeviceKind)device;
     }
-    int precision = g->precision ? choose("precision", g->precision, precisions, 3) : PRECISION_FP32;
-    if (precision < 0)
+    o->precision = g->precision ? choose("precision", g->precision, precisions, 3) : -1;
+    if (g->precision && o->precision < 0)
         return -1;
-    o->precision = (Precision)precision;
     if (g->threads < 0 || g->threads > 4096)
         return fail("--threads %d: 1 to 4096 was expected", g->threads);
     o->threads = g->threads;

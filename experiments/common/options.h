@@ -61,7 +61,6 @@ typedef struct Program {
 
 typedef enum DataKind { DATA_PORTRAITS, DATA_FOLDER, DATA_MANIFEST } DataKind;
 typedef enum DeviceKind { DEVICE_AUTO, DEVICE_CPU, DEVICE_CUDA, DEVICE_REFERENCE } DeviceKind;
-typedef enum Precision { PRECISION_FP32, PRECISION_TF32, PRECISION_BF16 } Precision;
 
 typedef struct Options {
     const Program *program;
@@ -74,7 +73,7 @@ typedef struct Options {
     DeviceKind     device;
     int            device_index;   /* of cuda:N */
     const char    *device_name;    /* as given: "cuda:1" */
-    Precision      precision;
+    int            precision;      /* a Precision, or -1: the device's own, tf32 on cuda and fp32 elsewhere */
     int            threads;        /* 0: as many as there are cores */
     int            jobs;           /* trainings side by side; 0: one for each core; JOBS_CONFIG if not given */
     int            only_training;  /* this process makes that one of the list alone, from 1 (jobs.h); 0: all */

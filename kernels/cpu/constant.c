@@ -36,11 +36,43 @@ typedef struct Block {
 static Block block_of(const Tensor *t, int64_t b, int64_t block)
 {
     int64_t C = t->shape.dim[1], area = t->shape.dim[2] * t->shape.dim[3], c = block * LANES;
-    if (t->format == C16)
+    if (t->format == C16 || t->format == C16_BF16)
         return (Block){(b * channel_blocks(C) + block) * area * LANES, 1, LANES};
     if (t->format == NHWC)
         return (Block){b * area * C + c, 1, C};
     return (Block){(b * C + c) * area, area, 1};
+}
+
+/* To the nearest bfloat16, ties to even; NaN stays NaN. */
+static inline uint16_t half_of(float x)
+{
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    uint32_t rounded = (u + 0x7FFF + (u >> 16 & 1)) >> 16;
+    return (uint16_t)((u & 0x7FFFFFFF) > 0x7F800000 ? u >> 16 | 0x40 : rounded);
+}
+
+static inline float float_of(uint16_t x)
+{
+    uint32_t u = (uint32_t)x << 16;
+    float y;
+    memcpy(&y, &u, sizeof y);
+    return y;
+}
+
+/* C16 to or from C16_BF16: the same order. */
+static void round_blocks(const float *x, uint16_t *y, int64_t n)
+{
+#pragma omp parallel for simd if (n > CPU_SERIAL)
+    for (int64_t i = 0; i < n; i++)
+        y[i] = half_of(x[i]);
+}
+
+static void widen_blocks(const uint16_t *x, float *y, int64_t n)
+{
+#pragma omp parallel for simd if (n > CPU_SERIAL)
+    for (int64_t i = 0; i < n; i++)
+        y[i] = float_of(x[i]);
 }
 
 /* Tiles of 16 channels and 16 pixels through a square that stays in the first cache. */
@@ -51,6 +83,14 @@ static void reorder(KernelCall *k)
         copy(k);
         return;
     }
+    if (x->format == C16 && y->format == C16_BF16) {
+        round_blocks(FLOATS(*x), y->data, cpu_elements(x));
+        return;
+    }
+    if (x->format == C16_BF16 && y->format == C16) {
+        widen_blocks(x->data, FLOATS(*y), cpu_elements(y));
+        return;
+    }
     int64_t C = x->shape.dim[1], area = x->shape.dim[2] * x->shape.dim[3], blocks = channel_blocks(C);
 #pragma omp parallel for collapse(2) if (cpu_elements(y) > CPU_SERIAL)
     for (int64_t b = 0; b < x->shape.dim[0]; b++)
@@ -58,19 +98,29 @@ static void reorder(KernelCall *k)
             Block from = block_of(x, b, block), to = block_of(y, b, block);
             const float *in = FLOATS(*x) + from.start;
             float *out = FLOATS(*y) + to.start;
+            const uint16_t *half_in = (const uint16_t *)x->data + from.start;
+            uint16_t *half_out = (uint16_t *)y->data + to.start;
             int64_t channels = C - block * LANES < LANES ? C - block * LANES : LANES;
             int64_t written = y->format == C16 ? LANES : channels;
             for (int64_t p = 0; p < area; p += LANES) {
                 float tile[LANES][LANES] = {{0}};
                 int64_t n = area - p < LANES ? area - p : LANES;
-                if (from.pixel == 1)
+                if (x->format == C16_BF16)
+                    for (int64_t i = 0; i < n; i++)
+                        for (int64_t c = 0; c < channels; c++)
+                            tile[c][i] = float_of(half_in[c + (p + i) * LANES]);
+                else if (from.pixel == 1)
                     for (int64_t c = 0; c < channels; c++)
                         memcpy(tile[c], in + c * from.channel + p, (size_t)n * sizeof **tile);
                 else
                     for (int64_t i = 0; i < n; i++)
                         for (int64_t c = 0; c < channels; c++)
                             tile[c][i] = in[c + (p + i) * from.pixel];
-                if (to.pixel == 1)
+                if (y->format == C16_BF16)
+                    for (int64_t i = 0; i < n; i++)
+                        for (int64_t c = 0; c < LANES; c++)
+                            half_out[c + (p + i) * LANES] = half_of(tile[c][i]);
+                else if (to.pixel == 1)
                     for (int64_t c = 0; c < written; c++)
                         memcpy(out + c * to.channel + p, tile[c], (size_t)n * sizeof **tile);
                 else

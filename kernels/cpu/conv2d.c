@@ -20,7 +20,7 @@ typedef struct Pack {
     const uint64_t *entry;       /* the version counter of a store entry stands for the entry */
     uint64_t version;            /* of the copy; UINT64_MAX: none yet */
     const OnednnConv *like;
-    float *data;
+    void *data;
     int users;
 } Pack;
 
@@ -34,7 +34,7 @@ static Pack *pack_take(KernelCall *k, const uint64_t *entry, const OnednnConv *p
         }
     size_t bytes = onednn_conv_packed_bytes(plan);
     Pack *p = must_zalloc(sizeof *p);
-    if (posix_memalign((void **)&p->data, 64, bytes)) {
+    if (posix_memalign(&p->data, 64, bytes)) {
         free(p);
         fail("no memory for %.1f MiB of packed weights: use a smaller preset", (double)bytes / 1048576);
         return NULL;
@@ -80,12 +80,17 @@ static const float *bias_of(const KernelCall *k, const Conv *c)
     return c->direction != CONV_BACKWARD_WEIGHTS && k->nin > 2 && tensor_here(&k->in[2]) ? FLOATS(k->in[2]) : NULL;
 }
 
+static int64_t winograd_tiles(const ConvShape *s)
+{
+    return s->batch * ((s->out_height + 3) / 4) * ((s->out_width + 3) / 4);
+}
+
 /* Winograd's F(4x4,3x3) does a quarter of the multiplications on 4x4 tiles of the result.  It pays where tiles are at
  * least half full, and enough of them share the transforms of the weights: the gradient of the weights transforms
  * only its result.  Bounds from measurements at 16 to 1,024 channels, maps of 4 to 128, batches of 8 to 64. */
 static bool winograd_pays(const ConvShape *s, ConvDirection direction)
 {
-    int64_t tiles = s->batch * ((s->out_height + 3) / 4) * ((s->out_width + 3) / 4);
+    int64_t tiles = winograd_tiles(s);
     return s->kernel_h == 3 && s->kernel_w == 3 && s->stride == 1 && s->dilation == 1 && s->groups == 1 &&
            s->channels >= 32 && s->filters >= 32 && tiles >= (direction == CONV_BACKWARD_WEIGHTS ? 16 : 32) &&
            2 * s->batch * s->out_height * s->out_width >= 16 * tiles;
@@ -118,7 +123,9 @@ static void conv_choose(KernelCall *k, Conv *c, bool bias)
     bool block_x = x == PLAIN && s->channels < 16, block_y = y == PLAIN && s->filters < 16;
     const Format tries[4][2] = {{x, y}, {x, C16}, {C16, y}, {C16, C16}};
     const bool use[4] = {true, block_y, block_x, block_x && block_y};
-    for (int winograd = forced || (!k->tuning && winograd_pays(s, c->direction)); winograd >= 0 && !c->plan; winograd--)
+    bool half = x == C16_BF16 || y == C16_BF16;
+    bool first = !half && (forced || (!k->tuning && winograd_pays(s, c->direction)));
+    for (int winograd = first; winograd >= 0 && !c->plan; winograd--)
         for (int i = 0; i < 4 && !c->plan; i++) {
             if (!use[i] || (i && !onednn_blocked()))
                 continue;
@@ -128,7 +135,7 @@ static void conv_choose(KernelCall *k, Conv *c, bool bias)
             if (c->plan) {
                 c->block_x = tries[i][0] != x;
                 c->block_y = tries[i][1] != y;
-                snprintf(k->chosen, sizeof k->chosen, winograd ? "winograd" : "direct");
+                snprintf(k->chosen, sizeof k->chosen, winograd ? "winograd" : half ? "bf16" : "direct");
             }
         }
 }
@@ -243,9 +250,9 @@ static void run_plan(KernelCall *k, const Conv *c)
     const Tensor *tx = tensor_of(k, c->x), *tw = tensor_of(k, c->w), *ty = tensor_of(k, c->y);
     char *workspace = k->workspace;
     int64_t x_pixels = s->height * s->width, y_pixels = s->out_height * s->out_width;
-    float *x = c->block_x ? (float *)(workspace + c->at_x) : FLOATS(*tx);
-    float *y = c->block_y ? (float *)(workspace + c->at_y) : FLOATS(*ty);
-    float *w = c->pack ? c->pack->data : c->pack_here ? (float *)(workspace + c->at_w) : FLOATS(*tw);
+    void *x = c->block_x ? workspace + c->at_x : tx->data;
+    void *y = c->block_y ? workspace + c->at_y : ty->data;
+    void *w = c->pack ? c->pack->data : c->pack_here ? workspace + c->at_w : tw->data;
     bool forward = c->direction == CONV_FORWARD, to_weights = c->direction == CONV_BACKWARD_WEIGHTS;
     int bad = 0;
     if (c->block_x && (forward || to_weights))
@@ -313,22 +320,52 @@ static void both_sides(Format *a, Format *b, int64_t a_channels, int64_t b_chann
         *a = *b = PLAIN;
 }
 
-static void formats_conv(FormatChoice *f)
+/* Whether operands are read in bfloat16.  Winograd's products of floats are faster where many tiles share the
+ * transforms, and need no rounded copy; so is our own gradient of large weights. */
+static bool bf16_pays(const FormatChoice *f, ConvDirection direction, const ConvShape *s, Format x, Format y)
 {
-    both_sides(&f->in[0], &f->out[0], f->in_shape[0].dim[1], f->out_shape[0].dim[1],
-               ((const Conv2dAttrs *)f->attrs)->groups);
+    enum { MANY_TILES = 128 };
+    if (f->precision != PRECISION_BF16 || x != C16 || y != C16 || s->groups > 1 || own_pays(s, direction))
+        return false;
+    if (winograd_pays(s, direction) && winograd_tiles(s) >= MANY_TILES)
+        return false;
+    return onednn_conv_possible(&(OnednnConvSpec){
+        .shape = *s, .direction = direction, .x = direction == CONV_BACKWARD_DATA ? C16 : C16_BF16,
+        .y = direction == CONV_FORWARD ? C16 : C16_BF16,
+        .bias = direction == CONV_FORWARD && f->nin > 2 && f->in_shape[2].rank >= 0});
+}
+
+static void formats_forward(FormatChoice *f)
+{
+    ConvShape s = conv2d_shape(f->attrs, f->in_shape[0], f->in_shape[1], f->out_shape[0]);
+    both_sides(&f->in[0], &f->out[0], s.channels, s.filters, s.groups);
     f->in[1] = PLAIN;
+    if (bf16_pays(f, CONV_FORWARD, &s, f->in[0], f->out[0]))
+        f->in[0] = C16_BF16;
+}
+
+static void formats_transpose(FormatChoice *f)
+{
+    ConvShape s = conv2d_shape(f->attrs, f->out_shape[0], f->in_shape[1], f->in_shape[0]);
+    both_sides(&f->in[0], &f->out[0], s.filters, s.channels, s.groups);
+    f->in[1] = PLAIN;
+    if (bf16_pays(f, CONV_BACKWARD_DATA, &s, f->out[0], f->in[0]))
+        f->in[0] = C16_BF16;
 }
 
 static void formats_weights(FormatChoice *f)
 {
-    both_sides(&f->in[0], &f->in[1], f->in_shape[0].dim[1], f->in_shape[1].dim[1],
-               ((const Conv2dAttrs *)f->attrs)->groups);
+    ConvShape s = conv2d_shape(f->attrs, f->in_shape[0], f->out_shape[0], f->in_shape[1]);
+    both_sides(&f->in[0], &f->in[1], s.channels, s.filters, s.groups);
+    if (bf16_pays(f, CONV_BACKWARD_WEIGHTS, &s, f->in[0], f->in[1]))
+        f->in[0] = f->in[1] = C16_BF16;
 }
 
-KERNEL(conv2d, cpu) = {.run = conv_run, .prepare = prepare_forward, .release = conv_release, .formats = formats_conv};
+KERNEL(conv2d, cpu) = {
+    .run = conv_run, .prepare = prepare_forward, .release = conv_release, .formats = formats_forward,
+};
 KERNEL(conv_transpose2d, cpu) = {
-    .run = conv_run, .prepare = prepare_transpose, .release = conv_release, .formats = formats_conv,
+    .run = conv_run, .prepare = prepare_transpose, .release = conv_release, .formats = formats_transpose,
 };
 KERNEL(conv2d_weight_grad, cpu) = {
     .run = conv_run, .prepare = prepare_weights, .release = conv_release, .formats = formats_weights,

@@ -10,5 +10,10 @@ static Device *open_cpu(const char *argument)
     return device_host("cpu", "reference", 4);
 }
 
+static bool computes(Precision p)
+{
+    return p == PRECISION_FP32 || (p == PRECISION_BF16 && onednn_bf16());
+}
+
 BACKEND(cpu) = {.open = open_cpu, .doc = "vector units and OpenMP threads of this machine",
-                .libraries = onednn_version};
+                .libraries = onednn_version, .computes = computes};

@@ -21,9 +21,9 @@ static void layout_free(Layout *l)
         dnnl_memory_desc_destroy(*l);
     *l = NULL;
 }
-static bool layout_make(Layout *l, int rank, const dnnl_dim_t *dims, dnnl_format_tag_t tag)
+static bool layout_make(Layout *l, int rank, const dnnl_dim_t *dims, dnnl_data_type_t type, dnnl_format_tag_t tag)
 {
-    return dnnl_memory_desc_create_with_tag(l, rank, dims, dnnl_f32, tag) == dnnl_success;
+    return dnnl_memory_desc_create_with_tag(l, rank, dims, type, tag) == dnnl_success;
 }
 static bool layout_copy(Layout *to, LayoutRef from)
 {
@@ -38,9 +38,9 @@ static void layout_free(Layout *l)
 {
     (void)l;
 }
-static bool layout_make(Layout *l, int rank, const dnnl_dim_t *dims, dnnl_format_tag_t tag)
+static bool layout_make(Layout *l, int rank, const dnnl_dim_t *dims, dnnl_data_type_t type, dnnl_format_tag_t tag)
 {
-    return dnnl_memory_desc_init_by_tag(l, rank, dims, dnnl_f32, tag) == dnnl_success;
+    return dnnl_memory_desc_init_by_tag(l, rank, dims, type, tag) == dnnl_success;
 }
 static bool layout_copy(Layout *to, LayoutRef from)
 {
@@ -140,7 +140,13 @@ static bool kernel_slow(dnnl_primitive_desc_t d, const char **name)
     return !strncmp(*name, "ref", 3) || strstr(*name, ":ref") != NULL;
 }
 
-static bool conv_build(OnednnConv *c)
+static bool layout_activations(Layout *l, const dnnl_dims_t dims, Format format)
+{
+    return layout_make(l, 4, dims, format == C16_BF16 ? dnnl_bf16 : dnnl_f32,
+                       format == PLAIN ? dnnl_nchw : dnnl_nChw16c);
+}
+
+static bool conv_describe(OnednnConv *c)
 {
     const OnednnConvSpec *spec = &c->spec;
     const ConvShape *s = &spec->shape;
@@ -151,11 +157,13 @@ static bool conv_build(OnednnConv *c)
     const dnnl_dims_t wd4 = {s->filters, group_c, s->kernel_h, s->kernel_w};
     const dnnl_dims_t wd5 = {s->groups, group_f, group_c, s->kernel_h, s->kernel_w};
     const dnnl_dim_t *wd = grouped ? wd5 : wd4;
+    bool half = spec->x == C16_BF16 || spec->y == C16_BF16;
+    dnnl_data_type_t packed = half && spec->direction != CONV_BACKWARD_WEIGHTS ? dnnl_bf16 : dnnl_f32;
     Layout any = LAYOUT_NONE;
-    bool good = layout_make(&c->x, 4, xd, spec->x == C16 ? dnnl_nChw16c : dnnl_nchw) &&
-                layout_make(&c->y, 4, yd, spec->y == C16 ? dnnl_nChw16c : dnnl_nchw) &&
-                layout_make(&c->plain, grouped ? 5 : 4, wd, grouped ? dnnl_goihw : dnnl_oihw) &&
-                layout_make(&c->bias, 1, bd, dnnl_a) && layout_make(&any, grouped ? 5 : 4, wd, dnnl_format_tag_any);
+    bool good = layout_activations(&c->x, xd, spec->x) && layout_activations(&c->y, yd, spec->y) &&
+                layout_make(&c->plain, grouped ? 5 : 4, wd, dnnl_f32, grouped ? dnnl_goihw : dnnl_oihw) &&
+                layout_make(&c->bias, 1, bd, dnnl_f32, dnnl_a) &&
+                layout_make(&any, grouped ? 5 : 4, wd, packed, dnnl_format_tag_any);
     if (good) {
         dnnl_alg_kind_t algorithm = spec->winograd ? dnnl_convolution_winograd : dnnl_convolution_direct;
         /* Backward kernels ask for the forward one; that need not be of the same kind or fast. */
@@ -168,7 +176,13 @@ static bool conv_build(OnednnConv *c)
                                   c->hint);
     }
     layout_free(&any);
-    if (!c->description || kernel_slow(c->description, &c->kernel))
+    return c->description && !kernel_slow(c->description, &c->kernel);
+}
+
+static bool conv_build(OnednnConv *c)
+{
+    const OnednnConvSpec *spec = &c->spec;
+    if (!conv_describe(c))
         return false;
     dnnl_query_t what = spec->direction == CONV_BACKWARD_WEIGHTS ? dnnl_query_diff_weights_md : dnnl_query_weights_md;
     LayoutRef scratch = dnnl_primitive_desc_query_md(c->description, dnnl_query_scratchpad_md, 0);
@@ -193,17 +207,28 @@ static bool conv_build(OnednnConv *c)
            (!c->scratch_bytes || slot_make(&c->sscratch, scratch));
 }
 
-OnednnConv *onednn_conv_create(const OnednnConvSpec *spec)
+static OnednnConv *conv_make(const OnednnConvSpec *spec, bool (*make)(OnednnConv *c))
 {
     if (!started())
         return NULL;
     OnednnConv *c = must_zalloc(sizeof *c);
     c->spec = *spec;
-    if (!conv_build(c)) {
-        onednn_conv_free(c);
-        return NULL;
-    }
-    return c;
+    if (make(c))
+        return c;
+    onednn_conv_free(c);
+    return NULL;
+}
+
+OnednnConv *onednn_conv_create(const OnednnConvSpec *spec)
+{
+    return conv_make(spec, conv_build);
+}
+
+bool onednn_conv_possible(const OnednnConvSpec *spec)
+{
+    OnednnConv *c = conv_make(spec, conv_describe);
+    onednn_conv_free(c);
+    return c != NULL;
 }
 
 void onednn_conv_free(OnednnConv *c)
@@ -249,7 +274,7 @@ bool onednn_conv_packs_nothing(const OnednnConv *c)
 }
 
 /* Both directions: the primitive was made for one of them. */
-static int reorder(OnednnConv *c, const float *w, const float *packed)
+static int reorder(OnednnConv *c, const float *w, const void *packed)
 {
     bool to_plain = c->spec.direction == CONV_BACKWARD_WEIGHTS;
     const dnnl_exec_arg_t args[] = {
@@ -262,17 +287,17 @@ static int reorder(OnednnConv *c, const float *w, const float *packed)
     return 0;
 }
 
-int onednn_conv_pack(OnednnConv *c, const float *w, float *packed)
+int onednn_conv_pack(OnednnConv *c, const float *w, void *packed)
 {
     return reorder(c, w, packed);
 }
 
-int onednn_conv_unpack(OnednnConv *c, const float *packed, float *w)
+int onednn_conv_unpack(OnednnConv *c, const void *packed, float *w)
 {
     return reorder(c, w, packed);
 }
 
-int onednn_conv_run(OnednnConv *c, float *x, float *packed, const float *bias, float *y, void *workspace)
+int onednn_conv_run(OnednnConv *c, void *x, void *packed, const float *bias, void *y, void *workspace)
 {
     static const int names[3][3] = {
         {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST},
@@ -315,6 +340,11 @@ bool onednn_blocked(void)
     return dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core;
 }
 
+bool onednn_bf16(void)
+{
+    return dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core_bf16;
+}
+
 const char *onednn_version(void)
 {
     static char text[80];
@@ -331,10 +361,21 @@ bool onednn_blocked(void)
     return false;
 }
 
+bool onednn_bf16(void)
+{
+    return false;
+}
+
 OnednnConv *onednn_conv_create(const OnednnConvSpec *spec)
 {
     (void)spec;
     return NULL;
+}
+
+bool onednn_conv_possible(const OnednnConvSpec *spec)
+{
+    (void)spec;
+    return false;
 }
 
 void onednn_conv_free(OnednnConv *c)
@@ -365,19 +406,19 @@ bool onednn_conv_packs_nothing(const OnednnConv *c)
     return true;
 }
 
-int onednn_conv_pack(OnednnConv *c, const float *w, float *packed)
+int onednn_conv_pack(OnednnConv *c, const float *w, void *packed)
 {
     (void)c, (void)w, (void)packed;
     return fail("oneDNN is not part of this build");
 }
 
-int onednn_conv_unpack(OnednnConv *c, const float *packed, float *w)
+int onednn_conv_unpack(OnednnConv *c, const void *packed, float *w)
 {
     (void)c, (void)w, (void)packed;
     return fail("oneDNN is not part of this build");
 }
 
-int onednn_conv_run(OnednnConv *c, float *x, float *packed, const float *bias, float *y, void *workspace)
+int onednn_conv_run(OnednnConv *c, void *x, void *packed, const float *bias, void *y, void *workspace)
 {
     (void)c, (void)x, (void)packed, (void)bias, (void)y, (void)workspace;
     return fail("oneDNN is not part of this build");

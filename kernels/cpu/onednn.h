@@ -18,7 +18,7 @@ typedef enum ConvDirection {
 typedef struct OnednnConvSpec {
     ConvShape shape;
     ConvDirection direction;
-    Format x, y;             /* PLAIN or C16 */
+    Format x, y;             /* PLAIN, C16 or C16_BF16; operands in bfloat16 make the packed weights that, too */
     bool bias;               /* CONV_FORWARD only */
     bool winograd;
 } OnednnConvSpec;
@@ -27,8 +27,12 @@ typedef struct OnednnConv OnednnConv;
 
 /* True where the blocked format C16 has fast kernels: oneDNN is there and the processor has AVX-512. */
 bool onednn_blocked(void);
+/* True where products of bfloat16 are faster than float's: oneDNN is there and the processor has AVX512_BF16. */
+bool onednn_bf16(void);
 /* NULL when oneDNN has no optimised kernel for exactly this. */
 OnednnConv *onednn_conv_create(const OnednnConvSpec *spec);
+/* Whether there is one: quicker than making it. */
+bool onednn_conv_possible(const OnednnConvSpec *spec);
 void onednn_conv_free(OnednnConv *c);
 /* Scratch for a run: aligned to 64 bytes. */
 size_t onednn_conv_workspace(const OnednnConv *c);
@@ -38,11 +42,11 @@ size_t onednn_conv_packed_bytes(const OnednnConv *c);
 bool onednn_conv_packs_alike(const OnednnConv *a, const OnednnConv *b);
 /* True if that order is (F, C/groups, KH, KW) itself. */
 bool onednn_conv_packs_nothing(const OnednnConv *c);
-/* w (F, C/groups, KH, KW) into that order, and back. */
-int onednn_conv_pack(OnednnConv *c, const float *w, float *packed);
-int onednn_conv_unpack(OnednnConv *c, const float *packed, float *w);
+/* w (F, C/groups, KH, KW) into that order and type, and back. */
+int onednn_conv_pack(OnednnConv *c, const float *w, void *packed);
+int onednn_conv_unpack(OnednnConv *c, const void *packed, float *w);
 /* Reads two and writes the third of x, packed, y; bias may be NULL.  0 or -1 with error_text(). */
-int onednn_conv_run(OnednnConv *c, float *x, float *packed, const float *bias, float *y, void *workspace);
+int onednn_conv_run(OnednnConv *c, void *x, void *packed, const float *bias, void *y, void *workspace);
 /* oneDNN's name of the kernel, for messages. */
 const char *onednn_conv_kernel(const OnednnConv *c);
 

@@ -71,7 +71,7 @@ static int conv_prepare(KernelCall *k, VendorDirection direction, const Tensor *
     v.dilation = (int)s.dilation;
     v.groups = (int)s.groups;
     v.nhwc = x->format == NHWC;
-    v.tf32 = vendor_tf32();
+    v.tf32 = k->precision == PRECISION_TF32;
     v.direction = direction;
     CudaConv *c = (CudaConv *)must_zalloc(sizeof *c);
     k->state = c;

@@ -215,4 +215,9 @@ static Device *open_cuda(const char *argument)
     return NULL;
 }
 
-BACKEND(cuda) = {.open = open_cuda, .doc = "NVIDIA GPU, one graph a plan"};
+static bool computes(Precision p)
+{
+    return p != PRECISION_BF16;
+}
+
+BACKEND(cuda) = {.open = open_cuda, .doc = "NVIDIA GPU, one graph a plan", .computes = computes};

@@ -26,7 +26,7 @@ static void matmul(KernelCall *k)
 {
     const MatmulAttrs *a = (const MatmulAttrs *)k->attrs;
     MatmulShape s = matmul_shape(a, k->in[0].shape, k->in[1].shape);
-    VendorGemm g = {(int)s.m, (int)s.n, (int)s.k, a->transpose_x, a->transpose_w, vendor_tf32()};
+    VendorGemm g = {(int)s.m, (int)s.n, (int)s.k, a->transpose_x, a->transpose_w, k->precision == PRECISION_TF32};
     float *y = FLOATS(k->out[0]);
     if (vendor_gemm(cuda_stream(k), &g, FLOATS(k->in[0]), FLOATS(k->in[1]), y))
         die("%s: %s", k->name, error_text());

@@ -51,9 +51,6 @@ typedef struct VendorGemm {
 int vendor_gemm_prepare(void);
 int vendor_gemm(cudaStream_t stream, const VendorGemm *g, const float *a, const float *b, float *c);
 
-/* Whether products may be rounded to TF32: yes, unless ENGINE_TF32=0 is in the environment. */
-bool vendor_tf32(void);
-
 #ifdef __cplusplus
 }
 #endif
