@@ -118,14 +118,15 @@ static int64_t windows(int64_t size, int64_t kernel, int padding, const Conv2dAt
 
 TEST(random_shapes)
 {
-    static const char *const tunings[] = {NULL, "direct", "winograd", "own"};
-    int used[4] = {0};
+    static const char *const tunings[] = {NULL, "direct", "winograd", "own", "small map"};
+    enum { TUNINGS = 5 };
+    int used[TUNINGS] = {0};
     double worst = 0;
     Random r = random_stream(7, "random shapes", 0);
     for (int round = 0; round < 400; round++) {
         Conv2dAttrs a = {.stride = 1 + (int)random_below(&r, 3), .dilation = 1 + (int)random_below(&r, 2), .groups = 1,
                          .padding = (int)random_below(&r, 3), .padding_w = (int)random_below(&r, 2)};
-        int64_t batch = 1 + random_below(&r, 3), channels = 1 + random_below(&r, 40), filters = 1 + random_below(&r, 40);
+        int64_t batch = 1 + random_below(&r, 3), channels = 1 + random_below(&r, 40), filters = 1 + random_below(&r, 80);
         int64_t h = 1 + random_below(&r, 12), w = 1 + random_below(&r, 12);
         int64_t kh = 1 + random_below(&r, 4), kw = 1 + random_below(&r, 4);
         if (round % 3 == 0) {   /* what Winograd can do */
@@ -153,7 +154,7 @@ TEST(random_shapes)
             Conv2dAttrs b = a;
             b.kernel_h = (int)kh;
             b.kernel_w = (int)kw;
-            int nin = kind == 2 ? 2 : 3, t = (int)random_below(&r, 4);
+            int nin = kind == 2 ? 2 : 3, t = (int)random_below(&r, TUNINGS);
             Format plain[2] = {PLAIN, PLAIN}, formats[2] = {random_below(&r, 2) ? C16 : PLAIN,
                                                             random_below(&r, 2) ? C16 : PLAIN};
             char chosen[32], ignored[32];
@@ -171,7 +172,7 @@ TEST(random_shapes)
                           (long)(channels / a.groups), (long)kh, (long)kw, a.stride, a.padding, a.padding_w, a.dilation,
                           a.groups, formats[0], formats[1], off / scale);
             worst = fmax(worst, scale > 0 ? off / scale : 0);
-            for (int i = 0; i < 4; i++)
+            for (int i = 0; i < TUNINGS; i++)
                 used[i] += tunings[i] && !strcmp(chosen, tunings[i]);
             free(want);
             free(got);
@@ -181,9 +182,10 @@ TEST(random_shapes)
                 free((void *)numbers[2]);
         }
     }
-    printf("convolutions: direct %d, winograd %d, own %d; largest relative difference %.2g\n", used[1], used[2],
-           used[3], worst);
+    printf("convolutions: direct %d, winograd %d, own %d, small map %d; largest relative difference %.2g\n", used[1],
+           used[2], used[3], used[4], worst);
     ck_assert_int_gt(used[3], 0);
+    ck_assert_int_gt(used[4], 0);
 }
 
 /* Two nodes over one store entry share a packed copy; it follows the entry's version and nothing else. */

@@ -95,11 +95,12 @@ static double worst(const double *a, const double *b, int64_t n)
     return bad / scale;
 }
 
+/* More pixels than conv_weights.c would take in float. */
 static const Case cases[] = {
-    {{.stride = 1, .padding = 1, .dilation = 1, .groups = 1}, false, {4, {2, 33, 7, 5}}, {4, {18, 33, 3, 3}}},
-    {{.stride = 2, .padding = 1, .dilation = 1, .groups = 1}, false, {4, {3, 16, 8, 8}}, {4, {32, 16, 4, 4}}},
+    {{.stride = 1, .padding = 1, .dilation = 1, .groups = 1}, false, {4, {6, 33, 11, 10}}, {4, {18, 33, 3, 3}}},
+    {{.stride = 2, .padding = 1, .dilation = 1, .groups = 1}, false, {4, {3, 16, 28, 28}}, {4, {32, 16, 4, 4}}},
     {{.stride = 1, .dilation = 1, .groups = 1}, false, {4, {2, 64, 6, 6}}, {4, {48, 64, 1, 1}}},
-    {{.stride = 2, .padding = 1, .dilation = 1, .groups = 1}, true, {4, {2, 32, 4, 4}}, {4, {32, 20, 4, 4}}},
+    {{.stride = 2, .padding = 1, .dilation = 1, .groups = 1}, true, {4, {3, 32, 14, 14}}, {4, {32, 20, 4, 4}}},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 

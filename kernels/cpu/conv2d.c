@@ -1,5 +1,5 @@
 /* conv2d.c - conv2d, conv_transpose2d and conv2d_weight_grad: oneDNN's kernels where it has fast ones, our own
- * (conv_gemm.c) elsewhere.
+ * (conv_gemm.c, conv_weights.c) elsewhere.
  *
  * Activations of 16 channels and more are C16; fewer channels stay PLAIN and are blocked in the workspace for
  * kernels that need that.  Weights lie plain in the store; what a kernel reads is a packed copy that the plan keeps
@@ -11,6 +11,7 @@
 
 #include "engine/device.h"
 #include "kernels/cpu/conv_gemm.h"
+#include "kernels/cpu/conv_weights.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/onednn.h"
 
@@ -63,7 +64,8 @@ typedef struct Conv {
     ConvShape shape;
     ConvDirection direction;
     int x, w, y;                 /* operands; the missing one is the result */
-    OnednnConv *plan;            /* NULL: our own path */
+    OnednnConv *plan;            /* NULL: our own paths */
+    bool small_map;              /* conv_weights.c */
     Pack *pack;                  /* NULL: weights are packed into the workspace, or not at all */
     bool pack_here, block_x, block_y;
     size_t at_w, at_x, at_y;     /* in the workspace, behind the kernel's scratch */
@@ -86,22 +88,22 @@ static int64_t winograd_tiles(const ConvShape *s)
 }
 
 /* Winograd's F(4x4,3x3) does a quarter of the multiplications on 4x4 tiles of the result.  It pays where tiles are at
- * least half full, and enough of them share the transforms of the weights: the gradient of the weights transforms
- * only its result.  Bounds from measurements at 16 to 1,024 channels, maps of 4 to 128, batches of 8 to 64. */
-static bool winograd_pays(const ConvShape *s, ConvDirection direction)
+ * least half full, and enough of them share the transforms of the weights.  Bounds from measurements at 16 to 1,024 channels, maps of 4 to 128, batches of 8 to 64. */
+static bool winograd_pays(const ConvShape *s)
 {
     int64_t tiles = winograd_tiles(s);
     return s->kernel_h == 3 && s->kernel_w == 3 && s->stride == 1 && s->dilation == 1 && s->groups == 1 &&
-           s->channels >= 32 && s->filters >= 32 && tiles >= (direction == CONV_BACKWARD_WEIGHTS ? 16 : 32) &&
+           s->channels >= 32 && s->filters >= 32 && tiles >= 32 &&
            2 * s->batch * s->out_height * s->out_width >= 16 * tiles;
 }
 
-/* The gradient of weights that fill the caches, from a few pixels (the 4x4 ends of Table 6): oneDNN writes it twice,
- * packed and plain, and is up to 3.7 times slower than our own path. */
-static bool own_pays(const ConvShape *s, ConvDirection direction)
+/* The gradient of weights under several taps, from maps of 16x16 and less: 1.1 to 2.5 times faster than oneDNN's direct
+ * kernels.  In bfloat16 those catch up where there are many pixels. */
+static bool small_map_pays(const ConvShape *s, bool half)
 {
-    return direction == CONV_BACKWARD_WEIGHTS && s->batch * s->out_height * s->out_width <= 128 &&
-           s->filters * (s->channels / s->groups) * s->kernel_h * s->kernel_w >= 8 << 20;
+    enum { FEW_PIXELS = 512 };
+    return s->kernel_h * s->kernel_w > 1 && conv_weights_takes(s) &&
+           (half ? s->batch * s->out_height * s->out_width <= FEW_PIXELS : !winograd_pays(s));
 }
 
 static size_t blocked_bytes(int64_t batch, int64_t channels, int64_t pixels)
@@ -115,8 +117,15 @@ static void conv_choose(KernelCall *k, Conv *c, bool bias)
     const ConvShape *s = &c->shape;
     Format x = tensor_of(k, c->x)->format, y = tensor_of(k, c->y)->format;
     bool forced = k->tuning && !strcmp(k->tuning, "winograd");
-    if (k->tuning ? !strcmp(k->tuning, "own") : own_pays(s, c->direction))
+    if (k->tuning && !strcmp(k->tuning, "own"))
         return;
+    c->small_map = c->direction == CONV_BACKWARD_WEIGHTS && x == C16 && y == C16 &&
+                   (k->tuning ? !strcmp(k->tuning, "small map") && conv_weights_takes(s)
+                              : small_map_pays(s, k->precision == PRECISION_BF16));
+    if (c->small_map) {
+        snprintf(k->chosen, sizeof k->chosen, "small map");
+        return;
+    }
     if (k->device->alignment % 64)
         return;   /* oneDNN's streaming stores need it */
     /* As the tensors are; then with few channels blocked on the way. */
@@ -124,7 +133,7 @@ static void conv_choose(KernelCall *k, Conv *c, bool bias)
     const Format tries[4][2] = {{x, y}, {x, C16}, {C16, y}, {C16, C16}};
     const bool use[4] = {true, block_y, block_x, block_x && block_y};
     bool half = x == C16_BF16 || y == C16_BF16;
-    bool first = !half && (forced || (!k->tuning && winograd_pays(s, c->direction)));
+    bool first = !half && (forced || (!k->tuning && winograd_pays(s)));
     for (int winograd = first; winograd >= 0 && !c->plan; winograd--)
         for (int i = 0; i < 4 && !c->plan; i++) {
             if (!use[i] || (i && !onednn_blocked()))
@@ -170,6 +179,8 @@ static int conv_prepare(KernelCall *k, ConvDirection direction, int x, int w, in
     snprintf(k->chosen, sizeof k->chosen, "own");
     conv_choose(k, c, direction != CONV_BACKWARD_WEIGHTS && k->nin > 2 && tensor_here(&k->in[2]));
     size_t total = 0;
+    if (c->small_map)
+        return 0;
     if (!c->plan) {
         room(&total, conv_gemm_workspace(s, direction, c->threads));
         k->workspace_bytes = total;
@@ -284,6 +295,8 @@ static void conv_run(KernelCall *k)
     const Conv *c = k->state;
     if (c->plan)
         run_plan(k, c);
+    else if (c->small_map)
+        conv_weights_run(&c->shape, FLOATS(k->in[0]), FLOATS(k->in[1]), FLOATS(k->out[0]));
     else
         run_own(k, c);
 }
@@ -325,9 +338,10 @@ static void both_sides(Format *a, Format *b, int64_t a_channels, int64_t b_chann
 static bool bf16_pays(const FormatChoice *f, ConvDirection direction, const ConvShape *s, Format x, Format y)
 {
     enum { MANY_TILES = 128 };
-    if (f->precision != PRECISION_BF16 || x != C16 || y != C16 || s->groups > 1 || own_pays(s, direction))
+    if (f->precision != PRECISION_BF16 || x != C16 || y != C16 || s->groups > 1 ||
+        (direction == CONV_BACKWARD_WEIGHTS && small_map_pays(s, true)))
         return false;
-    if (winograd_pays(s, direction) && winograd_tiles(s) >= MANY_TILES)
+    if (winograd_pays(s) && winograd_tiles(s) >= MANY_TILES)
         return false;
     return onednn_conv_possible(&(OnednnConvSpec){
         .shape = *s, .direction = direction, .x = direction == CONV_BACKWARD_DATA ? C16 : C16_BF16,
