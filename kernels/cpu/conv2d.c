@@ -179,8 +179,10 @@ static int conv_prepare(KernelCall *k, ConvDirection direction, int x, int w, in
     snprintf(k->chosen, sizeof k->chosen, "own");
     conv_choose(k, c, direction != CONV_BACKWARD_WEIGHTS && k->nin > 2 && tensor_here(&k->in[2]));
     size_t total = 0;
-    if (c->small_map)
+    if (c->small_map) {
+        k->workspace_bytes = conv_weights_workspace(s, c->threads);
         return 0;
+    }
     if (!c->plan) {
         room(&total, conv_gemm_workspace(s, direction, c->threads));
         k->workspace_bytes = total;
@@ -296,7 +298,7 @@ static void conv_run(KernelCall *k)
     if (c->plan)
         run_plan(k, c);
     else if (c->small_map)
-        conv_weights_run(&c->shape, FLOATS(k->in[0]), FLOATS(k->in[1]), FLOATS(k->out[0]));
+        conv_weights_run(&c->shape, FLOATS(k->in[0]), FLOATS(k->in[1]), FLOATS(k->out[0]), c->threads, k->workspace);
     else
         run_own(k, c);
 }

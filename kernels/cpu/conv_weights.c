@@ -1,10 +1,13 @@
 /* conv_weights.c - see conv_weights.h.
  *
  * A tile is 8 channels of x by up to 3 blocks of 16 filters under one tap: 24 vectors that stay in registers while
- * the pixels of all pictures go by, 3 loads and 8 broadcasts for 24 multiplications.  All taps of 16 channels are
- * collected before they are written, so that rows of the plain weights get whole lines.  dw is written once and
- * nothing is packed or unpacked; oneDNN's kernels write it twice and find too few pixels to amortise that. */
+ * the pixels of all pictures go by, 3 loads and 8 broadcasts for 24 multiplications.  Blocks of one picture lie at
+ * distances that are powers of 2, which the caches cannot hold together: x and dy are first copied so that what a
+ * tile reads is contiguous.  All taps of 16 channels are collected before they are written, so that rows of the
+ * plain weights get whole lines; dw is written once. */
 #include "kernels/cpu/conv_weights.h"
+
+#include <omp.h>
 
 #include "kernels/cpu/cpu.h"
 #include "kernels/layout.h"
@@ -40,20 +43,20 @@ static void find_seen(const ConvShape *s, int64_t tap, Seen *seen)
         }
 }
 
-/* sums[c][k] = sum over pictures and pixels of x[c] y[block k], channels first to first + CHANNELS of x's block.
- * x_step, y_step: vectors from a picture to the next; y_block: from a block of filters to the next. */
+/* sums[c][k] = sum over pictures and pixels of x[c] y[k], CHANNELS channels of x's block from x on.
+ * x (batch, x_pixels, 16), y (batch, y_pixels, blocks) vectors. */
 #define TILE(blocks)                                                                                            \
-    static void tile_##blocks(const Seen *seen, const float *x, const Vector *y, int64_t batch, int64_t x_step, \
-                              int64_t y_step, int64_t y_block, Vector *restrict sums)                           \
+    static void tile_##blocks(const Seen *seen, const float *x, const Vector *y, int64_t batch,                 \
+                              int64_t x_pixels, int64_t y_pixels, Vector *restrict sums)                        \
     {                                                                                                           \
         Vector sum[CHANNELS][blocks] = {{{0}}};                                                                 \
-        for (int64_t b = 0; b < batch; b++, x += x_step * LANES, y += y_step)                                   \
+        for (int64_t b = 0; b < batch; b++, x += x_pixels * LANES, y += y_pixels * blocks)                      \
             for (int i = 0; i < seen->n; i++) {                                                                 \
                 const float *at = x + (int64_t)seen->x[i] * LANES;                                              \
-                const Vector *from = y + seen->y[i];                                                            \
+                const Vector *from = y + (int64_t)seen->y[i] * blocks;                                          \
                 _Pragma("GCC unroll 3")                                                                         \
                 for (int k = 0; k < blocks; k++) {                                                              \
-                    Vector v = from[k * y_block];                                                               \
+                    Vector v = from[k];                                                                         \
                     _Pragma("GCC unroll 8")                                                                     \
                     for (int c = 0; c < CHANNELS; c++)                                                          \
                         sum[c][k] += at[c] * v;                                                                 \
@@ -65,24 +68,31 @@ TILE(1)
 TILE(2)
 TILE(3)
 
-/* Filters of up to 3 blocks by 16 channels, all taps: collected as [tap][channel][block] vectors of filters. */
-static void collect(const ConvShape *s, const Seen *seen, const float *x, const float *dy, int64_t c_block,
-                    int64_t f_block, int blocks, Vector *collected)
+/* One block of channels of all pictures, side by side: (B, pixels, 16), every `step`th vector of `to`. */
+static void copy_block(const float *from, int64_t batch, int64_t channels, int64_t pixels, int64_t block, Vector *to,
+                       int64_t step)
+{
+    for (int64_t b = 0; b < batch; b++) {
+        const Vector *at = (const Vector *)(const void *)from + (b * channel_blocks(channels) + block) * pixels;
+        for (int64_t i = 0; i < pixels; i++)
+            to[(b * pixels + i) * step] = at[i];
+    }
+}
+
+/* Up to 3 blocks of filters by 16 channels, all taps: collected as [tap][channel][block] vectors of filters. */
+static void collect(const ConvShape *s, const Seen *seen, const float *x, const Vector *y, int blocks,
+                    Vector *collected)
 {
     int64_t x_pixels = s->height * s->width, y_pixels = s->out_height * s->out_width;
-    int64_t x_step = channel_blocks(s->channels) * x_pixels, y_step = channel_blocks(s->filters) * y_pixels;
-    const Vector *y = (const Vector *)(const void *)dy + f_block * y_pixels;
-    int64_t taps = s->kernel_h * s->kernel_w;
-    for (int64_t t = 0; t < taps; t++)
+    for (int64_t t = 0; t < s->kernel_h * s->kernel_w; t++)
         for (int c = 0; c < LANES; c += CHANNELS) {
-            const float *from = x + c_block * x_pixels * LANES + c;
             Vector *to = collected + (t * LANES + c) * blocks;
             if (blocks == 3)
-                tile_3(&seen[t], from, y, s->batch, x_step, y_step, y_pixels, to);
+                tile_3(&seen[t], x + c, y, s->batch, x_pixels, y_pixels, to);
             else if (blocks == 2)
-                tile_2(&seen[t], from, y, s->batch, x_step, y_step, y_pixels, to);
+                tile_2(&seen[t], x + c, y, s->batch, x_pixels, y_pixels, to);
             else
-                tile_1(&seen[t], from, y, s->batch, x_step, y_step, y_pixels, to);
+                tile_1(&seen[t], x + c, y, s->batch, x_pixels, y_pixels, to);
         }
 }
 
@@ -101,20 +111,50 @@ static void write_rows(const ConvShape *s, const Vector *collected, int64_t c_bl
         }
 }
 
-void conv_weights_run(const ConvShape *s, const float *x, const float *dy, float *dw)
+static size_t x_vectors(const ConvShape *s)
+{
+    return (size_t)(s->batch * channel_blocks(s->channels) * s->height * s->width);
+}
+
+static size_t y_vectors(const ConvShape *s)
+{
+    return (size_t)(s->batch * BLOCKS * s->out_height * s->out_width);
+}
+
+size_t conv_weights_workspace(const ConvShape *s, int threads)
+{
+    return sizeof(Vector) * (x_vectors(s) + (size_t)threads * y_vectors(s));
+}
+
+void conv_weights_run(const ConvShape *s, const float *x, const float *dy, float *dw, int threads, void *workspace)
 {
     Seen seen[TAPS_MAX];
     for (int64_t t = 0; t < s->kernel_h * s->kernel_w; t++)
         find_seen(s, t, &seen[t]);
     int64_t c_blocks = channel_blocks(s->channels), f_blocks = channel_blocks(s->filters);
-    int64_t groups = (f_blocks + BLOCKS - 1) / BLOCKS;
-#pragma omp parallel for collapse(2) schedule(static)
-    for (int64_t g = 0; g < groups; g++)
-        for (int64_t c = 0; c < c_blocks; c++) {
-            Vector collected[TAPS_MAX * LANES * BLOCKS];
+    int64_t groups = (f_blocks + BLOCKS - 1) / BLOCKS, x_block = s->batch * s->height * s->width;
+    /* Few groups of filters are shared out by parts of the channels as well. */
+    int64_t parts = groups % threads ? (threads < c_blocks ? threads : c_blocks) : 1;
+    Vector *xs = workspace, *ys = xs + x_vectors(s);
+#pragma omp parallel num_threads(threads)
+    {
+        Vector *mine = ys + (size_t)omp_get_thread_num() * y_vectors(s);
+        Vector collected[TAPS_MAX * LANES * BLOCKS];
+#pragma omp for
+        for (int64_t c = 0; c < c_blocks; c++)
+            copy_block(x, s->batch, s->channels, s->height * s->width, c, xs + c * x_block, 1);
+#pragma omp for schedule(static)
+        for (int64_t task = 0; task < groups * parts; task++) {
+            int64_t g = task / parts, part = task % parts;
             /* As even as can be: 4 blocks are 2 and 2. */
-            int64_t first = g * f_blocks / groups, blocks = (g + 1) * f_blocks / groups - first;
-            collect(s, seen, x, dy, c, first, (int)blocks, collected);
-            write_rows(s, collected, c, first, (int)blocks, dw);
+            int64_t first = g * f_blocks / groups;
+            int blocks = (int)((g + 1) * f_blocks / groups - first);
+            for (int k = 0; k < blocks; k++)
+                copy_block(dy, s->batch, s->filters, s->out_height * s->out_width, first + k, mine + k, blocks);
+            for (int64_t c = part * c_blocks / parts; c < (part + 1) * c_blocks / parts; c++) {
+                collect(s, seen, (const float *)(const void *)(xs + c * x_block), mine, blocks, collected);
+                write_rows(s, collected, c, first, blocks, dw);
+            }
         }
+    }
 }
