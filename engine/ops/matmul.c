@@ -76,6 +76,9 @@ static const OpCase cases[] = {
     {"13x35 18x13 -", "transpose_x=1 transpose_w=1"},
     {"1x64 64x3 3", ""},
     {"40x1 1x40 -", ""},
+    {"3x300 5x300 5", "transpose_w=1"},
+    {"5x9 9x263 263", ""},
+    {"11x13 11x300 -", "transpose_x=1"},
     CASES_END,
 };
 static const OpCase shapes[] = {

@@ -1,4 +1,4 @@
-/* matmul.c - oneDNN's sgemm where there is one, else gemm.c; the bias is added while the rows are still in cache. */
+/* matmul.c - matmul_thin.c for the layers of a small batch; else oneDNN's sgemm where there is one, or gemm.c. */
 #include "engine/ops/matmul.h"
 
 #include <omp.h>
@@ -6,20 +6,24 @@
 
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/gemm.h"
+#include "kernels/cpu/matmul_thin.h"
 #include "kernels/cpu/onednn.h"
 
-static bool own(const KernelCall *k)
+static bool takes(const KernelCall *k, const char *algorithm)
 {
-    return !strcmp(k->chosen, "own");
+    return !strcmp(k->chosen, algorithm);
 }
 
 /* The workspace serves as many threads as there are now. */
 static int prepare(KernelCall *k)
 {
-    bool use_own = !strcmp(onednn_version(), "none") || (k->tuning && !strcmp(k->tuning, "own"));
     MatmulShape c = matmul_shape(k->attrs, k->in[0].shape, k->in[1].shape);
-    snprintf(k->chosen, sizeof k->chosen, use_own ? "own" : "sgemm");
-    if (use_own) {
+    bool here = strcmp(onednn_version(), "none");
+    const char *best = matmul_thin_takes(k->attrs, c) ? "thin" : here ? "sgemm" : "own";
+    bool can = k->tuning && (!strcmp(k->tuning, "own") || !strcmp(k->tuning, best) ||
+                             (here && !strcmp(k->tuning, "sgemm")));
+    snprintf(k->chosen, sizeof k->chosen, "%s", can ? k->tuning : best);
+    if (takes(k, "own")) {
         int threads = omp_get_max_threads();
         int *kept = must_alloc(sizeof *kept);
         *kept = threads;
@@ -42,7 +46,11 @@ static void matmul(KernelCall *k)
     MatmulShape c = matmul_shape(a, k->in[0].shape, k->in[1].shape);
     const float *x = FLOATS(k->in[0]), *w = FLOATS(k->in[1]), *b = k->nin > 2 ? FLOATS(k->in[2]) : NULL;
     float *y = FLOATS(k->out[0]);
-    if (own(k)) {
+    if (takes(k, "thin")) {
+        matmul_thin_run(a, c, x, w, b, y);
+        return;
+    }
+    if (takes(k, "own")) {
         gemm_matrices(a->transpose_x, a->transpose_w, c.m, c.n, c.k, x, w, b, y, *(int *)k->state, k->workspace);
         return;
     }
