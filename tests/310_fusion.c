@@ -17,7 +17,11 @@ typedef enum Case {
     Y_READ,              /* another op reads y */
     Y_READ_BACKWARD,     /* y is read by another op whose gradient passes through the norm */
     TWO_SLOPES,
-    LEAKY_OF_OTHER,      /* leaky ReLU of a sum with y */
+    RESIDUAL,            /* leaky ReLU of a sum with y */
+    RESIDUAL_RELU,
+    RESIDUAL_TWO_NORMS,  /* of two batch norms: one takes the other as its residual */
+    RESIDUAL_SUM_READ,   /* the sum is an output: only the backward pass can do without it */
+    RESIDUAL_REPEATED,   /* one value a channel is added */
     GRADIENT_ASKED_FOR,  /* the gradient of y is an output */
     OTHER_GRADIENT,      /* a gradient written by hand with another slope */
     CASES
@@ -29,8 +33,8 @@ static const struct {
 } expected[CASES] = {
     {"pair", 1, 0}, {"trained", 1, 1}, {"only backward", 1, 1}, {"two losses", 1, 2}, {"stacked", 2, 2}, {"relu", 1, 1},
     {"same twice", 1, 0}, {"flat", 1, 1}, {"grouped", 1, 1}, {"y asked for", 0, 0}, {"y read", 0, 0},
-    {"y read backward", 0, 0}, {"two slopes", 0, 0}, {"leaky of another", 0, 0}, {"gradient asked for", 0, 0},
-    {"other gradient", 0, 0},
+    {"y read backward", 0, 0}, {"two slopes", 0, 0}, {"residual", 1, 1}, {"residual, relu", 1, 1}, {"residual of two norms", 1, 1},
+    {"residual, sum read", 0, 1}, {"residual repeated", 0, 0}, {"gradient asked for", 0, 0}, {"other gradient", 0, 0},
 };
 
 static Val norm(Prog *p, Val x, const char *name, int groups, BatchNorm *b)
@@ -60,7 +64,11 @@ static bool build(Made *m, const char *device, Case c)
     BatchNorm b;
     Val h = c == FLAT ? x : op_conv2d(x, w, NONE, (Conv2dAttrs){.padding = 1});
     Val y = norm(p, h, "bn", c == GROUPED ? 2 : 1, &b);
-    Val z = op_leaky_relu(c == LEAKY_OF_OTHER ? op_add(y, x) : y, c == RELU ? 0 : 0.2f);
+    Val sum = c == RESIDUAL || c == RESIDUAL_SUM_READ ? op_add(y, x) : c == RESIDUAL_RELU ? op_add(x, y)
+              : c == RESIDUAL_TWO_NORMS ? op_add(y, norm(p, x, "bn2", 1, &b))
+              : c == RESIDUAL_REPEATED ? op_add(y, prog_param(p, "bn.more", SHAPE(1, 17, 1, 1), (Init){INIT_NORMAL, 1}))
+              : y;
+    Val z = op_leaky_relu(sum, c == RELU || c == RESIDUAL_RELU ? 0 : 0.2f);
     if (c == STACKED)
         z = op_leaky_relu(norm(p, op_conv2d(z, w, NONE, (Conv2dAttrs){.padding = 1}), "bn2", 1, &b), 0.2f);
     Val loss = op_mean(op_square(op_tanh(z)));
@@ -79,6 +87,8 @@ static bool build(Made *m, const char *device, Case c)
     }
     if (c == Y_ASKED_FOR)
         m->outputs[m->noutputs++] = y;
+    if (c == RESIDUAL_SUM_READ)
+        m->outputs[m->noutputs++] = sum;
     if (c == Y_READ)
         m->outputs[m->noutputs++] = op_exp(y);
     if (c == OTHER_GRADIENT)
@@ -124,7 +134,8 @@ static void fuse(const char *device)
                           k ? " in spite of ENGINE_NOFUSE" : "");
             if (expected[c].forward && !k)   /* nothing of the pair is left over */
                 ck_assert_int_eq(nodes_of(plan->q, "batch_norm") + nodes_of(plan->q, "leaky_relu") +
-                                 nodes_of(plan->q, "leaky_relu_grad") + nodes_of(plan->q, "batch_norm_grad"), 0);
+                                 nodes_of(plan->q, "leaky_relu_grad") + nodes_of(plan->q, "batch_norm_grad"),
+                                 c == RESIDUAL_TWO_NORMS ? 2 : 0);
             g[k] = made_run(&m, plan, 2);
             plan_free(plan);
         }

@@ -1,6 +1,9 @@
-/* batch_norm_leaky_relu.h - leaky ReLU of a batch normalisation without the value between them.
+/* batch_norm_leaky_relu.h - leaky ReLU of a batch normalisation without the value between them, and of the sum of one
+ * and a residual.
  *
- * Nobody needs to call these: plans put them in the place of leaky_relu(batch_norm(x).y) and of its gradient. */
+ * Nobody needs to call these: plans put them in the place of leaky_relu(batch_norm(x).y), of leaky_relu(
+ * batch_norm(x).y + residual), and of their gradients.  The ops take the residual as an operand of x's shape, the
+ * gradient then y, whose sign is the mask, and gives dresidual as well; these two builders are without. */
 #ifndef OPS_BATCH_NORM_LEAKY_RELU_H
 #define OPS_BATCH_NORM_LEAKY_RELU_H
 

@@ -4,7 +4,8 @@
  * one channel of plain (B, C, H, W).  A unit's values are cut into chunks of at most 16 KiB, whatever the number of
  * threads.  A chunk is read twice from the first-level cache, for its mean and for the deviations from it, so a large
  * mean costs no accuracy; chunks are put together in double.  Padding channels get the factor 0 and stay zero.
- *   bound   memory: 12 bytes an element forward (x twice, y), 20 backward (x and dy twice, dx) */
+ *   bound   memory: 12 bytes an element forward (x twice, y), 20 backward (x and dy twice, dx); with a residual 16
+ *           and 28 */
 #include "engine/ops/batch_norm_leaky_relu.h"
 
 #include <omp.h>
@@ -20,6 +21,7 @@ typedef float Vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias))
 typedef int32_t Mask __attribute__((vector_size(4 * LANES)));
 
 enum { CHUNK_ROWS = 256 };
+enum { RESIDUAL = 5 };   /* operand of batch_norm_leaky_relu */
 
 /* How x lies in memory. */
 typedef struct Map {
@@ -259,15 +261,19 @@ typedef struct Lanes {
     Vec of_one, of_x;      /* backward: what the statistics take away */
 } Lanes;
 
-INLINE void normalise(const float *x, float *y, const Chunk *c, int lanes, const Lanes *a, bool leaky, float slope,
-                      bool past)
+INLINE void normalise(const float *x, const float *added, float *y, const Chunk *c, int lanes, const Lanes *a,
+                      bool leaky, float slope, bool past)
 {
     Vec mean = a->mean, scale = a->scale, beta = a->beta;
     EACH_ROW(c, lanes, {
         (void)u;
-        Vec v = {0};
+        Vec v = {0}, r = {0};
         load(&v, x + at, n);
         v = (v - mean) * scale + beta;
+        if (added) {
+            load(&r, added + at, n);
+            v += r;
+        }
         if (leaky)
             leak(&v, &v, slope);
         if (past)
@@ -277,16 +283,22 @@ INLINE void normalise(const float *x, float *y, const Chunk *c, int lanes, const
     });
 }
 
-static void chunk_normalise(const float *x, float *y, const Chunk *c, const Lanes *a, float slope, bool past)
+/* added: a residual, or NULL. */
+static void chunk_normalise(const float *x, const float *added, float *y, const Chunk *c, const Lanes *a, float slope,
+                            bool past)
 {
     if (c->lanes != LANES)
-        normalise(x, y, c, c->lanes, a, true, slope, false);
+        normalise(x, added, y, c, c->lanes, a, true, slope, false);
+    else if (added && past)
+        normalise(x, added, y, c, LANES, a, true, slope, true);
+    else if (added)
+        normalise(x, added, y, c, LANES, a, true, slope, false);
     else if (past)
-        normalise(x, y, c, LANES, a, true, slope, true);
+        normalise(x, NULL, y, c, LANES, a, true, slope, true);
     else if (slope != 1)
-        normalise(x, y, c, LANES, a, true, slope, false);
+        normalise(x, NULL, y, c, LANES, a, true, slope, false);
     else
-        normalise(x, y, c, LANES, a, false, slope, false);
+        normalise(x, NULL, y, c, LANES, a, false, slope, false);
 }
 
 static float value(const KernelCall *k, int i, int64_t c, float otherwise)
@@ -338,6 +350,7 @@ static void forward_unit(KernelCall *k, const BatchNormAttrs *a, float slope, co
 {
     const float *x = FLOATS(k->in[0]);
     float *y = FLOATS(k->out[0]);
+    const float *added = k->nin > RESIDUAL && tensor_here(&k->in[RESIDUAL]) ? FLOATS(k->in[RESIDUAL]) : NULL;
     bool past = goes_past(m, &k->out[0], x);
     Stats *part = (Stats *)k->workspace + unit * m->chunks, all = {{0}, {0}};
     int64_t first;
@@ -361,7 +374,7 @@ static void forward_unit(KernelCall *k, const BatchNormAttrs *a, float slope, co
         Lanes lanes = lanes_of(k, m, unit, group, FLOATS(k->out[1]), FLOATS(k->out[2]), 2);
         for (int64_t j = m->chunks - 1 - team->me; j >= 0; j -= team->size) {   /* what was read last is at hand */
             Chunk c = chunk_of(m, unit, group, j);
-            chunk_normalise(x, y, &c, &lanes, slope, past);
+            chunk_normalise(x, added, y, &c, &lanes, slope, past);
         }
     }
 }
@@ -383,17 +396,24 @@ INLINE void masked(Vec *dz, const Vec *x, const Lanes *a, bool leaky, float slop
     }
 }
 
-/* Sums of dz and of dz (x - mean), as mean and squares of Stats. */
-INLINE void sums(const float *x, const float *dy, const Chunk *c, int lanes, const Lanes *coefficients, bool leaky,
-                 float slope, Stats *out)
+/* Sums of dz and of dz (x - mean), as mean and squares of Stats.  With y, beside a residual, that is the mask and dz
+ * is kept. */
+INLINE void sums(const float *x, const float *dy, const float *y, float *kept, const Chunk *c, int lanes,
+                 const Lanes *coefficients, bool leaky, float slope, Stats *out)
 {
     const Lanes a = *coefficients;
     Vec sum[UNROLL] = {{0}}, dot[UNROLL] = {{0}};
     EACH_ROW(c, lanes, {
-        Vec v = {0}, dz = {0};
+        Vec v = {0}, dz = {0}, sign = {0};
         load(&v, x + at, n);
         load(&dz, dy + at, n);
-        masked(&dz, &v, &a, leaky, slope);
+        if (y) {
+            load(&sign, y + at, n);
+            leak(&dz, &sign, slope);
+            store(kept + at, &dz, n);
+        } else {
+            masked(&dz, &v, &a, leaky, slope);
+        }
         sum[u] += dz;
         dot[u] += dz * (v - a.mean);
     });
@@ -423,25 +443,39 @@ INLINE void gradient(const float *x, const float *dy, float *dx, const Chunk *c,
     });
 }
 
-/* One chunk of the first pass (dx NULL) or of the second (out NULL). */
-static void chunk_backward(const float *x, const float *dy, float *dx, const Chunk *c, const Lanes *a, float slope,
-                           Stats *out, bool past)
+/* What a backward pass reads and writes; y and dresidual: beside a residual, else NULL. */
+typedef struct Backward {
+    const float *x, *dy, *y;
+    float *dx, *dresidual, slope;
+    bool past;
+} Backward;
+
+static void chunk_sums(const Backward *b, const Chunk *c, const Lanes *a, Stats *out)
 {
-    bool whole = c->lanes == LANES, leaky = slope != 1;
-    if (dx && !whole)
-        gradient(x, dy, dx, c, c->lanes, a, true, slope, false);
-    else if (dx && past)
-        gradient(x, dy, dx, c, LANES, a, true, slope, true);
-    else if (dx && leaky)
-        gradient(x, dy, dx, c, LANES, a, true, slope, false);
-    else if (dx)
-        gradient(x, dy, dx, c, LANES, a, false, slope, false);
-    else if (!whole)
-        sums(x, dy, c, c->lanes, a, true, slope, out);
-    else if (leaky)
-        sums(x, dy, c, LANES, a, true, slope, out);
+    if (b->y && c->lanes == LANES)
+        sums(b->x, b->dy, b->y, b->dresidual, c, LANES, a, true, b->slope, out);
+    else if (b->y)
+        sums(b->x, b->dy, b->y, b->dresidual, c, c->lanes, a, true, b->slope, out);
+    else if (c->lanes != LANES)
+        sums(b->x, b->dy, NULL, NULL, c, c->lanes, a, true, b->slope, out);
+    else if (b->slope != 1)
+        sums(b->x, b->dy, NULL, NULL, c, LANES, a, true, b->slope, out);
     else
-        sums(x, dy, c, LANES, a, false, slope, out);
+        sums(b->x, b->dy, NULL, NULL, c, LANES, a, false, b->slope, out);
+}
+
+static void chunk_gradient(const Backward *b, const Chunk *c, const Lanes *a)
+{
+    const float *dz = b->y ? b->dresidual : b->dy;
+    float slope = b->y ? 1 : b->slope;
+    if (c->lanes != LANES)
+        gradient(b->x, dz, b->dx, c, c->lanes, a, true, slope, false);
+    else if (b->past)
+        gradient(b->x, dz, b->dx, c, LANES, a, true, slope, true);
+    else if (slope != 1)
+        gradient(b->x, dz, b->dx, c, LANES, a, true, slope, false);
+    else
+        gradient(b->x, dz, b->dx, c, LANES, a, false, slope, false);
 }
 
 /* Adds up the chunks; a plane's lanes too, into all of them. */
@@ -468,10 +502,10 @@ static void join_sums(const Map *m, const Stats *part, Stats *out)
 static void backward_unit(KernelCall *k, const BatchNormGradAttrs *a, int beta_at, int mean_at, float slope,
                           const Map *m, int64_t unit, const Team *team)
 {
-    const float *x = FLOATS(k->in[0]), *mean = FLOATS(k->in[mean_at]), *rstd = FLOATS(k->in[mean_at + 1]);
-    const float *dy = FLOATS(k->in[mean_at + 2]);
-    float *dx = FLOATS(k->out[0]);
-    bool past = goes_past(m, &k->out[0], dy);
+    const float *mean = FLOATS(k->in[mean_at]), *rstd = FLOATS(k->in[mean_at + 1]), *dy = FLOATS(k->in[mean_at + 2]);
+    bool added = k->nout > 3;
+    const Backward b = {FLOATS(k->in[0]), dy, added ? FLOATS(k->in[mean_at + 3]) : NULL, FLOATS(k->out[0]),
+                        added ? FLOATS(k->out[3]) : NULL, slope, goes_past(m, &k->out[0], dy)};
     Stats *part = (Stats *)k->workspace + unit * m->chunks, all;
     int64_t first;
     int n = unit_channels(m, unit, &first);
@@ -480,7 +514,7 @@ static void backward_unit(KernelCall *k, const BatchNormGradAttrs *a, int beta_a
         Lanes lanes = lanes_of(k, m, unit, group, mean, rstd, beta_at);
         for (int64_t j = team->me; j < m->chunks; j += team->size) {
             Chunk c = chunk_of(m, unit, group, j);
-            chunk_backward(x, dy, NULL, &c, &lanes, slope, &part[j], false);
+            chunk_sums(&b, &c, &lanes, &part[j]);
         }
         wait_for(team);
         join_sums(m, part, &all);
@@ -496,7 +530,7 @@ static void backward_unit(KernelCall *k, const BatchNormGradAttrs *a, int beta_a
         }
         for (int64_t j = m->chunks - 1 - team->me; j >= 0; j -= team->size) {
             Chunk c = chunk_of(m, unit, group, j);
-            chunk_backward(x, dy, dx, &c, &lanes, slope, NULL, past);
+            chunk_gradient(&b, &c, &lanes);
         }
     }
     for (int l = 0; l < n && team->me == 0; l++) {
@@ -543,19 +577,21 @@ static int prepare(KernelCall *k)
     return 0;
 }
 
-/* Blocks of 16 channels where they fill more than they waste; x, dy and the first result alike. */
+/* Blocks of 16 channels where they fill more than they waste; x, dy and results of x's shape alike. */
 static void formats(FormatChoice *f)
 {
     Format want = f->in_shape[0].rank == 4 && f->in_shape[0].dim[1] >= LANES ? C16 : PLAIN;
     for (int i = 0; i < f->nin; i++)
         f->in[i] = f->in_shape[i].rank == 4 ? want : PLAIN;
-    f->out[0] = want;
+    for (int j = 0; j < f->nout; j++)
+        f->out[j] = f->out_shape[j].rank == 4 ? want : PLAIN;
 }
 
-/* dx may take the buffer of dy, the last operand. */
+/* dx may take the buffer of dy; beside a residual dresidual may. */
 static int inplace_dy(const KernelCall *k, int result)
 {
-    return result == 0 ? k->nin - 1 : -1;
+    int dy = k->op == op_find("batch_norm_grad") ? 4 : 5;
+    return result == (k->nout > 3 ? 3 : 0) ? dy : -1;
 }
 
 KERNEL(batch_norm, cpu) = {.run = batch_norm, .prepare = prepare, .formats = formats, .inplace = inplace_first};

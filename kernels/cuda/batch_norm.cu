@@ -5,7 +5,8 @@
  * of one group, and leaves a partial result per channel in the workspace; a second launch puts the slices together in
  * double and in order; a third one goes over x again.  No atomics: results repeat.
  *   launch  partial (channels / tile, slices, groups), finish (channels / 32), apply as partial
- *   bound   memory: 12 bytes an element forward (x twice, y), 20 backward (x and dy twice, dx) */
+ *   bound   memory: 12 bytes an element forward (x twice, y), 20 backward (x and dy twice, dx); with a residual 16
+ *           and 32 */
 #include "kernels/cuda/cu.h"
 #include "kernels/cuda/cuda.h"
 
@@ -202,7 +203,7 @@ __device__ float normalised(const Coefficients &c, float x)
 }
 
 __global__ void batch_norm_apply_kernel(const float *x, const float *gamma, const float *beta, const float *mean,
-                                        const float *rstd, float *y, float slope, Map m)
+                                        const float *rstd, const float *residual, float *y, float slope, Map m)
 {
     Share s = share_of(m);
     if (!s.works)
@@ -211,21 +212,22 @@ __global__ void batch_norm_apply_kernel(const float *x, const float *gamma, cons
 #pragma unroll 4
     for (; s.row < s.end; s.row += s.step) {
         int64_t i = place(m, s.row, s.channel);
-        float z = normalised(c, x[i]);
+        float z = normalised(c, x[i]) + (residual ? residual[i] : 0);
         y[i] = z > 0 ? z : slope * z;
     }
 }
 
 /* ---------------------------------------------------------------- backward */
 struct Backward {
-    const float *x, *gamma, *beta, *mean, *rstd, *dy;   /* gamma and beta may be null */
+    const float *x, *gamma, *beta, *mean, *rstd, *dy, *y;   /* gamma, beta, y may be null; y: beside a residual */
     float slope;
 };
 
-/* dz: dy through the activation. */
-__device__ float masked(const Backward &b, const Coefficients &c, float x, float dy)
+/* dz of element i: dy through the activation. */
+__device__ float masked(const Backward &b, const Coefficients &c, float x, int64_t i)
 {
-    return normalised(c, x) > 0 ? dy : b.slope * dy;
+    float z = b.y ? b.y[i] : normalised(c, x), dy = b.dy[i];
+    return z > 0 ? dy : b.slope * dy;
 }
 
 __global__ void batch_norm_grad_partial_kernel(Backward b, Pair *part, Map m)
@@ -238,7 +240,7 @@ __global__ void batch_norm_grad_partial_kernel(Backward b, Pair *part, Map m)
 #pragma unroll 4
         for (; s.row < s.end; s.row += s.step) {
             int64_t i = place(m, s.row, s.channel);
-            float x = b.x[i], dz = masked(b, c, x, b.dy[i]);
+            float x = b.x[i], dz = masked(b, c, x, i);
             sum += dz;
             dot = fmaf(dz, x - c.mean, dot);
         }
@@ -296,7 +298,8 @@ __global__ void batch_norm_grad_finish_kernel(const Pair *part, const float *rst
     }
 }
 
-__global__ void batch_norm_grad_apply_kernel(Backward b, const Pair *taken, float *dx, Map m)
+/* dresidual may be null, and may be dy. */
+__global__ void batch_norm_grad_apply_kernel(Backward b, const Pair *taken, float *dx, float *dresidual, Map m)
 {
     Share s = share_of(m);
     if (!s.works)
@@ -306,7 +309,9 @@ __global__ void batch_norm_grad_apply_kernel(Backward b, const Pair *taken, floa
 #pragma unroll 4
     for (; s.row < s.end; s.row += s.step) {
         int64_t i = place(m, s.row, s.channel);
-        float x = b.x[i], dz = masked(b, c, x, b.dy[i]);
+        float x = b.x[i], dz = masked(b, c, x, i);
+        if (dresidual)
+            dresidual[i] = dz;
         dx[i] = c.scale * (dz - t.a - (x - c.mean) * t.b);
     }
 }
@@ -352,7 +357,7 @@ void forward(KernelCall *k, const BatchNormAttrs *a, float slope)
         LAUNCH(batch_norm_partial_kernel, grid_of(m), THREADS, 0, cuda_stream(k), FLOATS(k->in[0]), part, m);
     LAUNCH(batch_norm_finish_kernel, finish, THREADS, 0, cuda_stream(k), FLOATS(k->in[0]), part, m, f);
     LAUNCH(batch_norm_apply_kernel, grid_of(m), THREADS, 0, cuda_stream(k), FLOATS(k->in[0]), operand(k, 1),
-           operand(k, 2), FLOATS(k->out[1]), FLOATS(k->out[2]), FLOATS(k->out[0]), slope, m);
+           operand(k, 2), FLOATS(k->out[1]), FLOATS(k->out[2]), operand(k, 5), FLOATS(k->out[0]), slope, m);
 }
 
 void backward(KernelCall *k, const BatchNormGradAttrs *a, int beta_at, int mean_at, float slope)
@@ -361,11 +366,12 @@ void backward(KernelCall *k, const BatchNormGradAttrs *a, int beta_at, int mean_
     Pair *part = (Pair *)k->workspace, *taken = part + (int64_t)m.groups * m.slices * m.channels;
     unsigned finish = (unsigned)((m.channels + FINISH_CHANNELS - 1) / FINISH_CHANNELS);
     Backward b = {FLOATS(k->in[0]),           operand(k, 1),     operand(k, beta_at), operand(k, mean_at),
-                  operand(k, mean_at + 1), operand(k, mean_at + 2), slope};
+                  operand(k, mean_at + 1), operand(k, mean_at + 2), operand(k, mean_at + 3), slope};
     LAUNCH(batch_norm_grad_partial_kernel, grid_of(m), THREADS, 0, cuda_stream(k), b, part, m);
     LAUNCH(batch_norm_grad_finish_kernel, finish, THREADS, 0, cuda_stream(k), part, b.rstd, taken, FLOATS(k->out[1]),
            FLOATS(k->out[2]), a->training, m);
-    LAUNCH(batch_norm_grad_apply_kernel, grid_of(m), THREADS, 0, cuda_stream(k), b, taken, FLOATS(k->out[0]), m);
+    LAUNCH(batch_norm_grad_apply_kernel, grid_of(m), THREADS, 0, cuda_stream(k), b, taken, FLOATS(k->out[0]),
+           k->nout > 3 ? FLOATS(k->out[3]) : nullptr, m);
 }
 
 void batch_norm(KernelCall *k)
@@ -423,13 +429,15 @@ void formats(FormatChoice *f)
 {
     for (int i = 0; i < f->nin; i++)
         f->in[i] = f->in_shape[i].rank == 4 ? NHWC : PLAIN;
-    f->out[0] = f->out_shape[0].rank == 4 ? NHWC : PLAIN;
+    for (int j = 0; j < f->nout; j++)
+        f->out[j] = f->out_shape[j].rank == 4 ? NHWC : PLAIN;
 }
 
-/* dx may take the buffer of dy, the last operand. */
+/* dx may take the buffer of dy; beside a residual dresidual may. */
 int inplace_dy(const KernelCall *k, int result)
 {
-    return result == 0 ? k->nin - 1 : -1;
+    int dy = k->op == op_find("batch_norm_grad") ? 4 : 5;
+    return result == (k->nout > 3 ? 3 : 0) ? dy : -1;
 }
 
 }   // namespace

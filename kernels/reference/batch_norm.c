@@ -46,7 +46,7 @@ static void statistics(const real *x, const Part *p, double *mean, double *squar
 
 static void forward(KernelCall *k, const BatchNormAttrs *a, real slope)
 {
-    const real *x = REAL(k->in[0]);
+    const real *x = REAL(k->in[0]), *added = k->nin > 5 && tensor_here(&k->in[5]) ? REAL(k->in[5]) : NULL;
     real *y = REAL(k->out[0]), *mean = REAL(k->out[1]), *rstd = REAL(k->out[2]);
     int64_t channels = k->in[0].shape.dim[1];
     for (int64_t c = 0; c < channels; c++) {
@@ -70,6 +70,7 @@ static void forward(KernelCall *k, const BatchNormAttrs *a, real slope)
             for (int64_t b = 0; b < p.images; b++)
                 for (int64_t i = 0; i < p.pixels; i++) {
                     real z = (x[at(&p, b, i)] - mean[at_group]) * (gamma * rstd[at_group]) + beta;
+                    z += added ? added[at(&p, b, i)] : 0;
                     y[at(&p, b, i)] = z > 0 ? z : slope * z;
                 }
         }
@@ -82,6 +83,7 @@ static void forward(KernelCall *k, const BatchNormAttrs *a, real slope)
 static void backward(KernelCall *k, const BatchNormGradAttrs *a, int beta_at, int mean_at, real slope)
 {
     const real *x = REAL(k->in[0]), *dy = REAL(k->in[mean_at + 2]);
+    const real *sign = k->nout > 3 ? REAL(k->in[mean_at + 3]) : NULL;   /* y, beside a residual */
     real *dx = REAL(k->out[0]);
     int64_t channels = k->in[0].shape.dim[1];
     for (int64_t c = 0; c < channels; c++) {
@@ -94,8 +96,10 @@ static void backward(KernelCall *k, const BatchNormGradAttrs *a, int beta_at, in
             for (int64_t b = 0; b < p.images; b++)
                 for (int64_t i = 0; i < p.pixels; i++) {
                     int64_t e = at(&p, b, i);
-                    real z = (x[e] - mean) * (gamma * rstd) + beta;
+                    real z = sign ? sign[e] : (x[e] - mean) * (gamma * rstd) + beta;
                     dx[e] = z > 0 ? dy[e] : slope * dy[e];
+                    if (sign)
+                        REAL(k->out[3])[e] = dx[e];
                     sum += dx[e];
                     dot += (double)dx[e] * ((double)x[e] - mean) * rstd;
                 }
