@@ -118,8 +118,8 @@ static int64_t windows(int64_t size, int64_t kernel, int padding, const Conv2dAt
 
 TEST(random_shapes)
 {
-    static const char *const tunings[] = {NULL, "direct", "winograd", "own", "small map"};
-    enum { TUNINGS = 5 };
+    static const char *const tunings[] = {NULL, "direct", "winograd", "own", "small map", "linear"};
+    enum { TUNINGS = 6 };
     int used[TUNINGS] = {0};
     double worst = 0;
     Random r = random_stream(7, "random shapes", 0);
@@ -133,7 +133,11 @@ TEST(random_shapes)
             a = (Conv2dAttrs){.stride = 1, .dilation = 1, .groups = 1, .padding = 1};
             kh = kw = 3;
         }
-        if (round % 5 == 0) {
+        if (round % 7 == 0) {   /* a fully connected layer */
+            a = (Conv2dAttrs){.stride = 1, .dilation = 1, .groups = 1};
+            h = w = kh = kw = 2 + random_below(&r, 4);
+            channels += 64;
+        } else if (round % 5 == 0) {
             a.groups = 1 + (int)random_below(&r, 5);
             channels = channels / a.groups * a.groups + a.groups;
             filters = filters / a.groups * a.groups + a.groups;
@@ -182,10 +186,11 @@ TEST(random_shapes)
                 free((void *)numbers[2]);
         }
     }
-    printf("convolutions: direct %d, winograd %d, own %d, small map %d; largest relative difference %.2g\n", used[1],
-           used[2], used[3], used[4], worst);
+    printf("convolutions: direct %d, winograd %d, own %d, small map %d, linear %d; largest relative difference %.2g\n", used[1],
+           used[2], used[3], used[4], used[5], worst);
     ck_assert_int_gt(used[3], 0);
     ck_assert_int_gt(used[4], 0);
+    ck_assert_int_gt(used[5], 0);
 }
 
 /* Two nodes over one store entry share a packed copy; it follows the entry's version and nothing else. */

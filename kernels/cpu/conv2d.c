@@ -1,5 +1,5 @@
 /* conv2d.c - conv2d, conv_transpose2d and conv2d_weight_grad: oneDNN's kernels where it has fast ones, our own
- * (conv_gemm.c, conv_weights.c) elsewhere.
+ * (conv_gemm.c, conv_weights.c, matmul_thin.c) elsewhere.
  *
  * Activations of 16 channels and more are C16; fewer channels stay PLAIN and are blocked in the workspace for
  * kernels that need that.  Weights lie plain in the store; what a kernel reads is a packed copy that the plan keeps
@@ -13,6 +13,7 @@
 #include "kernels/cpu/conv_gemm.h"
 #include "kernels/cpu/conv_weights.h"
 #include "kernels/cpu/cpu.h"
+#include "kernels/cpu/matmul_thin.h"
 #include "kernels/cpu/onednn.h"
 
 /* ---------------------------------------------------------------- packed weights */
@@ -64,8 +65,8 @@ typedef struct Conv {
     ConvShape shape;
     ConvDirection direction;
     int x, w, y;                 /* operands; the missing one is the result */
-    OnednnConv *plan;            /* NULL: our own paths */
-    bool small_map;              /* conv_weights.c */
+    enum { OWN, LINEAR, SMALL_MAP, ONEDNN } path;   /* conv_gemm.c, matmul_thin.c, conv_weights.c, onednn.c */
+    OnednnConv *plan;
     Pack *pack;                  /* NULL: weights are packed into the workspace, or not at all */
     bool pack_here, block_x, block_y;
     size_t at_w, at_x, at_y;     /* in the workspace, behind the kernel's scratch */
@@ -106,34 +107,64 @@ static bool small_map_pays(const ConvShape *s, bool half)
            (half ? s->batch * s->out_height * s->out_width <= FEW_PIXELS : !winograd_pays(s));
 }
 
+/* A kernel as large as its map is a fully connected layer: the last convolutions of Table 6. */
+static bool is_linear(const ConvShape *s)
+{
+    return s->out_height == 1 && s->out_width == 1 && s->kernel_h == s->height && s->kernel_w == s->width &&
+           !s->padding_h && !s->padding_w && s->groups == 1 && s->height * s->width > 1;
+}
+
+/* As a matrix product of the flattened pictures (B, C KH KW). */
+static MatmulAttrs linear_form(ConvDirection direction)
+{
+    return (MatmulAttrs){.transpose_x = direction == CONV_BACKWARD_WEIGHTS, .transpose_w = direction == CONV_FORWARD};
+}
+
+static MatmulShape linear_shape(const ConvShape *s, ConvDirection direction)
+{
+    int64_t flat = s->channels * s->kernel_h * s->kernel_w;
+    return direction == CONV_FORWARD         ? (MatmulShape){s->batch, s->filters, flat}
+           : direction == CONV_BACKWARD_DATA ? (MatmulShape){s->batch, flat, s->filters}
+                                             : (MatmulShape){s->filters, flat, s->batch};
+}
+
+static bool linear_pays(const ConvShape *s, ConvDirection direction)
+{
+    MatmulAttrs form = linear_form(direction);
+    return is_linear(s) && matmul_thin_takes(&form, linear_shape(s, direction));
+}
+
 static size_t blocked_bytes(int64_t batch, int64_t channels, int64_t pixels)
 {
     return sizeof(float) * (size_t)(batch * ((channels + 15) / 16 * 16) * pixels);
 }
 
-/* Finds oneDNN's kernel for the call, or leaves NULL. */
+/* Whether the tuning table asks for the algorithm, or, without a line there, it pays. */
+static bool wanted(const KernelCall *k, const char *algorithm, bool pays)
+{
+    return k->tuning ? !strcmp(k->tuning, algorithm) : pays;
+}
+
+/* Sets path, plan and the algorithm's name. */
 static void conv_choose(KernelCall *k, Conv *c, bool bias)
 {
     const ConvShape *s = &c->shape;
     Format x = tensor_of(k, c->x)->format, y = tensor_of(k, c->y)->format;
-    bool forced = k->tuning && !strcmp(k->tuning, "winograd");
-    if (k->tuning && !strcmp(k->tuning, "own"))
-        return;
-    c->small_map = c->direction == CONV_BACKWARD_WEIGHTS && x == C16 && y == C16 &&
-                   (k->tuning ? !strcmp(k->tuning, "small map") && conv_weights_takes(s)
-                              : small_map_pays(s, k->precision == PRECISION_BF16));
-    if (c->small_map) {
-        snprintf(k->chosen, sizeof k->chosen, "small map");
-        return;
-    }
-    if (k->device->alignment % 64)
-        return;   /* oneDNN's streaming stores need it */
+    bool both_plain = x == PLAIN && y == PLAIN, both_blocked = x == C16 && y == C16;
+    if (both_plain && linear_pays(s, c->direction) && wanted(k, "linear", true))
+        c->path = LINEAR;
+    else if (c->direction == CONV_BACKWARD_WEIGHTS && both_blocked && conv_weights_takes(s) &&
+             wanted(k, "small map", small_map_pays(s, k->precision == PRECISION_BF16)))
+        c->path = SMALL_MAP;
+    snprintf(k->chosen, sizeof k->chosen, c->path == LINEAR ? "linear" : c->path == SMALL_MAP ? "small map" : "own");
+    if (c->path != OWN || wanted(k, "own", false) || k->device->alignment % 64)
+        return;   /* oneDNN's streaming stores need the alignment */
     /* As the tensors are; then with few channels blocked on the way. */
     bool block_x = x == PLAIN && s->channels < 16, block_y = y == PLAIN && s->filters < 16;
     const Format tries[4][2] = {{x, y}, {x, C16}, {C16, y}, {C16, C16}};
     const bool use[4] = {true, block_y, block_x, block_x && block_y};
     bool half = x == C16_BF16 || y == C16_BF16;
-    bool first = !half && (forced || (!k->tuning && winograd_pays(s)));
+    bool first = !half && wanted(k, "winograd", winograd_pays(s));
     for (int winograd = first; winograd >= 0 && !c->plan; winograd--)
         for (int i = 0; i < 4 && !c->plan; i++) {
             if (!use[i] || (i && !onednn_blocked()))
@@ -142,6 +173,7 @@ static void conv_choose(KernelCall *k, Conv *c, bool bias)
                 .shape = *s, .direction = c->direction, .x = tries[i][0], .y = tries[i][1],
                 .bias = bias && c->direction == CONV_FORWARD, .winograd = winograd});
             if (c->plan) {
+                c->path = ONEDNN;
                 c->block_x = tries[i][0] != x;
                 c->block_y = tries[i][1] != y;
                 snprintf(k->chosen, sizeof k->chosen, winograd ? "winograd" : half ? "bf16" : "direct");
@@ -176,16 +208,11 @@ static int conv_prepare(KernelCall *k, ConvDirection direction, int x, int w, in
     const ConvShape *s = &c->shape;
     k->state = c;
     k->state_bytes = sizeof *c;
-    snprintf(k->chosen, sizeof k->chosen, "own");
     conv_choose(k, c, direction != CONV_BACKWARD_WEIGHTS && k->nin > 2 && tensor_here(&k->in[2]));
     size_t total = 0;
-    if (c->small_map) {
-        k->workspace_bytes = conv_weights_workspace(s, c->threads);
-        return 0;
-    }
-    if (!c->plan) {
-        room(&total, conv_gemm_workspace(s, direction, c->threads));
-        k->workspace_bytes = total;
+    if (c->path != ONEDNN) {
+        k->workspace_bytes = c->path == SMALL_MAP ? conv_weights_workspace(s, c->threads)
+                             : c->path == OWN     ? conv_gemm_workspace(s, direction, c->threads) : 0;
         return 0;
     }
     room(&total, onednn_conv_workspace(c->plan));
@@ -257,6 +284,18 @@ static void run_own(KernelCall *k, const Conv *c)
                               bias_of(k, c)}, c->threads, k->workspace);
 }
 
+static void run_linear(KernelCall *k, const Conv *c)
+{
+    const ConvShape *s = &c->shape;
+    MatmulAttrs form = linear_form(c->direction);
+    const float *bias = bias_of(k, c), *from = FLOATS(k->in[0]), *with = FLOATS(k->in[1]);
+    bool to_weights = c->direction == CONV_BACKWARD_WEIGHTS;   /* of operands x, dy: dw = dy^T x */
+    matmul_thin_run(&form, linear_shape(s, c->direction), to_weights ? with : from, to_weights ? from : with,
+                    c->direction == CONV_FORWARD ? bias : NULL, FLOATS(k->out[0]));
+    if (bias && c->direction == CONV_BACKWARD_DATA)
+        add_bias(FLOATS(k->out[0]), PLAIN, s->batch, s->channels, s->height * s->width, bias);
+}
+
 static void run_plan(KernelCall *k, const Conv *c)
 {
     const ConvShape *s = &c->shape;
@@ -295,9 +334,11 @@ static void run_plan(KernelCall *k, const Conv *c)
 static void conv_run(KernelCall *k)
 {
     const Conv *c = k->state;
-    if (c->plan)
+    if (c->path == ONEDNN)
         run_plan(k, c);
-    else if (c->small_map)
+    else if (c->path == LINEAR)
+        run_linear(k, c);
+    else if (c->path == SMALL_MAP)
         conv_weights_run(&c->shape, FLOATS(k->in[0]), FLOATS(k->in[1]), FLOATS(k->out[0]), c->threads, k->workspace);
     else
         run_own(k, c);
@@ -326,13 +367,13 @@ static Format format_for(int64_t channels, int64_t other, int64_t groups)
     return onednn_blocked() && channels >= 16 && fits ? C16 : PLAIN;
 }
 
-/* Grouped kernels want both sides alike. */
-static void both_sides(Format *a, Format *b, int64_t a_channels, int64_t b_channels, int64_t groups)
+/* Of x and y.  Grouped kernels want both sides alike; a fully connected layer wants rows. */
+static void both_sides(Format *x, Format *y, const ConvShape *s, ConvDirection direction)
 {
-    *a = format_for(a_channels, b_channels, groups);
-    *b = format_for(b_channels, a_channels, groups);
-    if (groups > 1 && *a != *b)
-        *a = *b = PLAIN;
+    *x = format_for(s->channels, s->filters, s->groups);
+    *y = format_for(s->filters, s->channels, s->groups);
+    if ((s->groups > 1 && *x != *y) || linear_pays(s, direction))
+        *x = *y = PLAIN;
 }
 
 /* Whether operands are read in bfloat16.  Winograd's products of floats are faster where many tiles share the
@@ -354,7 +395,7 @@ static bool bf16_pays(const FormatChoice *f, ConvDirection direction, const Conv
 static void formats_forward(FormatChoice *f)
 {
     ConvShape s = conv2d_shape(f->attrs, f->in_shape[0], f->in_shape[1], f->out_shape[0]);
-    both_sides(&f->in[0], &f->out[0], s.channels, s.filters, s.groups);
+    both_sides(&f->in[0], &f->out[0], &s, CONV_FORWARD);
     f->in[1] = PLAIN;
     if (bf16_pays(f, CONV_FORWARD, &s, f->in[0], f->out[0]))
         f->in[0] = C16_BF16;
@@ -363,7 +404,7 @@ static void formats_forward(FormatChoice *f)
 static void formats_transpose(FormatChoice *f)
 {
     ConvShape s = conv2d_shape(f->attrs, f->out_shape[0], f->in_shape[1], f->in_shape[0]);
-    both_sides(&f->in[0], &f->out[0], s.filters, s.channels, s.groups);
+    both_sides(&f->out[0], &f->in[0], &s, CONV_BACKWARD_DATA);
     f->in[1] = PLAIN;
     if (bf16_pays(f, CONV_BACKWARD_DATA, &s, f->out[0], f->in[0]))
         f->in[0] = C16_BF16;
@@ -372,7 +413,7 @@ static void formats_transpose(FormatChoice *f)
 static void formats_weights(FormatChoice *f)
 {
     ConvShape s = conv2d_shape(f->attrs, f->in_shape[0], f->out_shape[0], f->in_shape[1]);
-    both_sides(&f->in[0], &f->in[1], s.channels, s.filters, s.groups);
+    both_sides(&f->in[0], &f->in[1], &s, CONV_BACKWARD_WEIGHTS);
     if (bf16_pays(f, CONV_BACKWARD_WEIGHTS, &s, f->in[0], f->in[1]))
         f->in[0] = f->in[1] = C16_BF16;
 }
