@@ -430,6 +430,27 @@ static Prog *choose_formats(Prog *p)
     return f.q;
 }
 
+/* What is only rounded to bfloat16 afterwards is made so, where the kernel can. */
+static Prog *round_at_once(Prog *p)
+{
+    const OpDef *reorder = op_find("reorder");
+    bool found = false;
+    for (int n = 0; n < p->nnodes; n++) {
+        int from = p->nodes[n].op == reorder ? p->nodes[n].in[0] : 0, to = from ? p->nodes[n].out[0] : 0, user;
+        const Value *v = &p->values[from];
+        if (!from || v->format != C16 || p->values[to].format != C16_BF16 || v->from != FROM_NODE ||
+            fuse_uses(p, val_of(p, from), &user, 1) != 1)
+            continue;
+        const KernelDef *k = kernel_find(p->nodes[v->source].op->name, p->store->device, NULL);
+        if (k && (k->bf16_results >> v->result & 1)) {
+            p->values[from].format = C16_BF16;
+            redirect(p, to, from);
+            found = true;
+        }
+    }
+    return found ? drop_dead(p) : p;
+}
+
 /* ---------------------------------------------------------------- all of it */
 Prog *prog_improve(Prog *p, Vals outputs, Vals updates)
 {
@@ -465,7 +486,7 @@ Prog *prog_improve(Prog *p, Vals outputs, Vals updates)
         while (fuse && fuse_once(q))
             q = drop_dead(q);
         prog_verify(q, "fusion");
-        q = choose_formats(q);
+        q = round_at_once(choose_formats(q));
         prog_verify(q, "formats");
     }
     free(outs);

@@ -161,6 +161,47 @@ TEST(extreme_values_round_as_they_should)
     store_free(s);
 }
 
+/* A batch norm that only convolutions read writes bfloat16 itself, and dx of its gradient too; where its result is
+ * asked for as well, a reorder does.  Both give the same bits. */
+TEST(rounding_at_once_is_rounding_afterwards)
+{
+    WANT_BF16();
+    Store *s = store_create("cpu", 1);
+    Prog *p = prog_create(s);
+    enum { F = 48, LARGE = 24 * F * 32 * 32 };   /* large enough for results that go past the caches */
+    Val x = prog_input(p, "x", F32, SHAPE(24, 32, 32, 32));
+    Val w1 = prog_param(p, "w1", SHAPE(F, 32, 1, 1), (Init){INIT_NORMAL, 0.2f});
+    Val w2 = prog_param(p, "w2", SHAPE(32, F, 1, 1), (Init){INIT_NORMAL, 0.2f});
+    Val gamma = prog_param(p, "gamma", SHAPE(F), (Init){INIT_NORMAL, 1});
+    Val beta = prog_param(p, "beta", SHAPE(F), (Init){INIT_NORMAL, 1});
+    Val h = op_conv2d(x, w1, NONE, (Conv2dAttrs){0});
+    Val y = op_leaky_relu(op_batch_norm(h, gamma, beta, NONE, NONE, BATCH_NORM_TRAINING).y, 0.2f);
+    Val z = op_conv2d(y, w2, NONE, (Conv2dAttrs){0});
+    Vals g = prog_grad(op_mean(op_square(z)), VALS(w1, w2, gamma, x, h));
+    Plan *once = plan_must(p, VALS(z, g.v[0], g.v[1], g.v[2], g.v[3]), (Vals){0});
+    Plan *after = plan_must(p, VALS(z, g.v[0], g.v[1], g.v[2], g.v[3], y, g.v[4]), (Vals){0});
+    MUST(engine_precision("cpu", PRECISION_FP32));
+    /* Beside x, z's cotangent and what enters and leaves the plan, y and the gradient of h are left to round. */
+    ck_assert_int_eq(nodes_of(after->q, "reorder") - nodes_of(once->q, "reorder"), 4);
+    write_normals(p, x, 1);
+    MUST(plan_run(once));
+    MUST(plan_run(after));
+    Val same[] = {z, g.v[0], g.v[1], g.v[2], g.v[3]};
+    float *a = must_alloc(sizeof *a * LARGE), *b = must_alloc(sizeof *b * LARGE);
+    for (int i = 0; i < 5; i++) {
+        size_t bytes = sizeof *a * (size_t)shape_count(val_shape(same[i]));
+        MUST(plan_read(once, same[i], a));
+        MUST(plan_read(after, same[i], b));
+        ck_assert_msg(!memcmp(a, b, bytes), "value %d differs", i);
+    }
+    free(a);
+    free(b);
+    plan_free(once);
+    plan_free(after);
+    prog_free(p);
+    store_free(s);
+}
+
 TEST(devices_say_what_they_cannot)
 {
     ck_assert_int_eq(engine_precision("reference", PRECISION_BF16), -1);
@@ -172,4 +213,4 @@ TEST(devices_say_what_they_cannot)
 }
 
 TEST_MAIN("precision", operands_are_rounded_and_nothing_else, extreme_values_round_as_they_should,
-      devices_say_what_they_cannot)
+          rounding_at_once_is_rounding_afterwards, devices_say_what_they_cannot)

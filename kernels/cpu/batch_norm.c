@@ -10,6 +10,7 @@
 
 #include <omp.h>
 
+#include "kernels/cpu/bf16.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/layout.h"
 
@@ -126,14 +127,21 @@ INLINE void store(float *to, const Vec *v, int lanes)
         memcpy(to, v, sizeof(float) * (size_t)lanes);
 }
 
-/* A whole row past the caches: a large result would only drive out what is still to be read. */
-INLINE void stream(float *to, const Vec *v)
+/* How a result is written: as it is; whole rows past the caches, since a large result would only drive out what is
+ * still to be read; whole rows in bfloat16. */
+typedef enum Way { STORE, STREAM, HALF } Way;
+
+INLINE void put(void *to, int64_t at, const Vec *v, int lanes, Way way)
 {
+    if (way == HALF)
+        for (int l = 0; l < LANES; l++)
+            ((uint16_t *)to)[at + l] = bf16_of((*v)[l]);
 #ifdef __AVX512F__
-    _mm512_stream_ps(to, (__m512)*v);
-#else
-    *(Vec *)to = *v;
+    else if (way == STREAM)
+        _mm512_stream_ps((float *)to + at, (__m512)*v);
 #endif
+    else
+        store((float *)to + at, v, lanes);
 }
 
 /* v where z > 0, slope v elsewhere. */
@@ -246,12 +254,14 @@ static void join_statistics(const Map *m, int64_t unit, int64_t group, const Sta
     }
 }
 
-/* Whether a result goes past the caches: when it is large, whole rows are aligned, and it is not over `operand`. */
-static bool goes_past(const Map *m, const Tensor *result, const void *operand)
+/* Past the caches goes what is large and not over `operand`, when whole rows are aligned. */
+static Way way_of(const Map *m, const Tensor *result, const void *operand)
 {
     enum { LARGE = 2 << 20 };
+    if (result->format == C16_BF16)
+        return HALF;
     return m->kind == BLOCKS && cpu_elements(result) >= LARGE / 4 && (uintptr_t)result->data % sizeof(Vec) == 0 &&
-           result->data != operand;
+           result->data != operand ? STREAM : STORE;
 }
 
 /* ---------------------------------------------------------------- forward */
@@ -261,8 +271,8 @@ typedef struct Lanes {
     Vec of_one, of_x;      /* backward: what the statistics take away */
 } Lanes;
 
-INLINE void normalise(const float *x, const float *added, float *y, const Chunk *c, int lanes, const Lanes *a,
-                      bool leaky, float slope, bool past)
+INLINE void normalise(const float *x, const float *added, void *y, const Chunk *c, int lanes, const Lanes *a,
+                      bool leaky, float slope, Way way)
 {
     Vec mean = a->mean, scale = a->scale, beta = a->beta;
     EACH_ROW(c, lanes, {
@@ -276,29 +286,30 @@ INLINE void normalise(const float *x, const float *added, float *y, const Chunk 
         }
         if (leaky)
             leak(&v, &v, slope);
-        if (past)
-            stream(y + at, &v);
-        else
-            store(y + at, &v, n);
+        put(y, at, &v, n, way);
     });
 }
 
 /* added: a residual, or NULL. */
-static void chunk_normalise(const float *x, const float *added, float *y, const Chunk *c, const Lanes *a, float slope,
-                            bool past)
+static void chunk_normalise(const float *x, const float *added, void *y, const Chunk *c, const Lanes *a, float slope,
+                            Way way)
 {
     if (c->lanes != LANES)
-        normalise(x, added, y, c, c->lanes, a, true, slope, false);
-    else if (added && past)
-        normalise(x, added, y, c, LANES, a, true, slope, true);
+        normalise(x, added, y, c, c->lanes, a, true, slope, STORE);
+    else if (added && way == STREAM)
+        normalise(x, added, y, c, LANES, a, true, slope, STREAM);
+    else if (added && way == HALF)
+        normalise(x, added, y, c, LANES, a, true, slope, HALF);
     else if (added)
-        normalise(x, added, y, c, LANES, a, true, slope, false);
-    else if (past)
-        normalise(x, NULL, y, c, LANES, a, true, slope, true);
+        normalise(x, added, y, c, LANES, a, true, slope, STORE);
+    else if (way == STREAM)
+        normalise(x, NULL, y, c, LANES, a, true, slope, STREAM);
+    else if (way == HALF)
+        normalise(x, NULL, y, c, LANES, a, true, slope, HALF);
     else if (slope != 1)
-        normalise(x, NULL, y, c, LANES, a, true, slope, false);
+        normalise(x, NULL, y, c, LANES, a, true, slope, STORE);
     else
-        normalise(x, NULL, y, c, LANES, a, false, slope, false);
+        normalise(x, NULL, y, c, LANES, a, false, slope, STORE);
 }
 
 static float value(const KernelCall *k, int i, int64_t c, float otherwise)
@@ -349,9 +360,8 @@ static void forward_unit(KernelCall *k, const BatchNormAttrs *a, float slope, co
                          const Team *team)
 {
     const float *x = FLOATS(k->in[0]);
-    float *y = FLOATS(k->out[0]);
     const float *added = k->nin > RESIDUAL && tensor_here(&k->in[RESIDUAL]) ? FLOATS(k->in[RESIDUAL]) : NULL;
-    bool past = goes_past(m, &k->out[0], x);
+    Way way = way_of(m, &k->out[0], x);
     Stats *part = (Stats *)k->workspace + unit * m->chunks, all = {{0}, {0}};
     int64_t first;
     int n = unit_channels(m, unit, &first);
@@ -374,7 +384,7 @@ static void forward_unit(KernelCall *k, const BatchNormAttrs *a, float slope, co
         Lanes lanes = lanes_of(k, m, unit, group, FLOATS(k->out[1]), FLOATS(k->out[2]), 2);
         for (int64_t j = m->chunks - 1 - team->me; j >= 0; j -= team->size) {   /* what was read last is at hand */
             Chunk c = chunk_of(m, unit, group, j);
-            chunk_normalise(x, added, y, &c, &lanes, slope, past);
+            chunk_normalise(x, added, k->out[0].data, &c, &lanes, slope, way);
         }
     }
 }
@@ -425,8 +435,8 @@ INLINE void sums(const float *x, const float *dy, const float *y, float *kept, c
     }
 }
 
-INLINE void gradient(const float *x, const float *dy, float *dx, const Chunk *c, int lanes, const Lanes *coefficients,
-                     bool leaky, float slope, bool past)
+INLINE void gradient(const float *x, const float *dy, void *dx, const Chunk *c, int lanes, const Lanes *coefficients,
+                     bool leaky, float slope, Way way)
 {
     const Lanes a = *coefficients;
     EACH_ROW(c, lanes, {
@@ -436,18 +446,16 @@ INLINE void gradient(const float *x, const float *dy, float *dx, const Chunk *c,
         load(&dz, dy + at, n);
         masked(&dz, &v, &a, leaky, slope);
         dz = dz * a.scale - a.of_one - (v - a.mean) * a.of_x;
-        if (past)
-            stream(dx + at, &dz);
-        else
-            store(dx + at, &dz, n);
+        put(dx, at, &dz, n, way);
     });
 }
 
 /* What a backward pass reads and writes; y and dresidual: beside a residual, else NULL. */
 typedef struct Backward {
     const float *x, *dy, *y;
-    float *dx, *dresidual, slope;
-    bool past;
+    void *dx;
+    float *dresidual, slope;
+    Way way;
 } Backward;
 
 static void chunk_sums(const Backward *b, const Chunk *c, const Lanes *a, Stats *out)
@@ -469,13 +477,15 @@ static void chunk_gradient(const Backward *b, const Chunk *c, const Lanes *a)
     const float *dz = b->y ? b->dresidual : b->dy;
     float slope = b->y ? 1 : b->slope;
     if (c->lanes != LANES)
-        gradient(b->x, dz, b->dx, c, c->lanes, a, true, slope, false);
-    else if (b->past)
-        gradient(b->x, dz, b->dx, c, LANES, a, true, slope, true);
+        gradient(b->x, dz, b->dx, c, c->lanes, a, true, slope, STORE);
+    else if (b->way == STREAM)
+        gradient(b->x, dz, b->dx, c, LANES, a, true, slope, STREAM);
+    else if (b->way == HALF)
+        gradient(b->x, dz, b->dx, c, LANES, a, true, slope, HALF);
     else if (slope != 1)
-        gradient(b->x, dz, b->dx, c, LANES, a, true, slope, false);
+        gradient(b->x, dz, b->dx, c, LANES, a, true, slope, STORE);
     else
-        gradient(b->x, dz, b->dx, c, LANES, a, false, slope, false);
+        gradient(b->x, dz, b->dx, c, LANES, a, false, slope, STORE);
 }
 
 /* Adds up the chunks; a plane's lanes too, into all of them. */
@@ -504,8 +514,8 @@ static void backward_unit(KernelCall *k, const BatchNormGradAttrs *a, int beta_a
 {
     const float *mean = FLOATS(k->in[mean_at]), *rstd = FLOATS(k->in[mean_at + 1]), *dy = FLOATS(k->in[mean_at + 2]);
     bool added = k->nout > 3;
-    const Backward b = {FLOATS(k->in[0]), dy, added ? FLOATS(k->in[mean_at + 3]) : NULL, FLOATS(k->out[0]),
-                        added ? FLOATS(k->out[3]) : NULL, slope, goes_past(m, &k->out[0], dy)};
+    const Backward b = {FLOATS(k->in[0]), dy, added ? FLOATS(k->in[mean_at + 3]) : NULL, k->out[0].data,
+                        added ? FLOATS(k->out[3]) : NULL, slope, way_of(m, &k->out[0], dy)};
     Stats *part = (Stats *)k->workspace + unit * m->chunks, all;
     int64_t first;
     int n = unit_channels(m, unit, &first);
@@ -594,10 +604,11 @@ static int inplace_dy(const KernelCall *k, int result)
     return result == (k->nout > 3 ? 3 : 0) ? dy : -1;
 }
 
-KERNEL(batch_norm, cpu) = {.run = batch_norm, .prepare = prepare, .formats = formats, .inplace = inplace_first};
+KERNEL(batch_norm, cpu) = {.run = batch_norm, .prepare = prepare, .formats = formats, .inplace = inplace_first,
+                           .bf16_results = 1};
 KERNEL(batch_norm_leaky_relu, cpu) = {.run = batch_norm_leaky_relu, .prepare = prepare, .formats = formats,
-                                      .inplace = inplace_first};
+                                      .inplace = inplace_first, .bf16_results = 1};
 KERNEL(batch_norm_grad, cpu) = {.run = batch_norm_grad, .prepare = prepare, .formats = formats,
-                                .inplace = inplace_dy};
+                                .inplace = inplace_dy, .bf16_results = 1};
 KERNEL(batch_norm_leaky_relu_grad, cpu) = {.run = batch_norm_leaky_relu_grad, .prepare = prepare,
-                                           .formats = formats, .inplace = inplace_dy};
+                                           .formats = formats, .inplace = inplace_dy, .bf16_results = 1};

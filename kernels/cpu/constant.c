@@ -1,6 +1,7 @@
 /* constant.c - fills, copies and changes of format. */
 #include "engine/ops/constant.h"
 
+#include "kernels/cpu/bf16.h"
 #include "kernels/cpu/elementwise.h"
 
 enum { COPY_UNIT = 65536 };   /* bytes of a piece of work */
@@ -43,36 +44,19 @@ static Block block_of(const Tensor *t, int64_t b, int64_t block)
     return (Block){(b * C + c) * area, area, 1};
 }
 
-/* To the nearest bfloat16, ties to even; NaN stays NaN. */
-static inline uint16_t half_of(float x)
-{
-    uint32_t u;
-    memcpy(&u, &x, sizeof u);
-    uint32_t rounded = (u + 0x7FFF + (u >> 16 & 1)) >> 16;
-    return (uint16_t)((u & 0x7FFFFFFF) > 0x7F800000 ? u >> 16 | 0x40 : rounded);
-}
-
-static inline float float_of(uint16_t x)
-{
-    uint32_t u = (uint32_t)x << 16;
-    float y;
-    memcpy(&y, &u, sizeof y);
-    return y;
-}
-
 /* C16 to or from C16_BF16: the same order. */
 static void round_blocks(const float *x, uint16_t *y, int64_t n)
 {
 #pragma omp parallel for simd if (n > CPU_SERIAL)
     for (int64_t i = 0; i < n; i++)
-        y[i] = half_of(x[i]);
+        y[i] = bf16_of(x[i]);
 }
 
 static void widen_blocks(const uint16_t *x, float *y, int64_t n)
 {
 #pragma omp parallel for simd if (n > CPU_SERIAL)
     for (int64_t i = 0; i < n; i++)
-        y[i] = float_of(x[i]);
+        y[i] = bf16_float(x[i]);
 }
 
 /* Tiles of 16 channels and 16 pixels through a square that stays in the first cache. */
@@ -108,7 +92,7 @@ static void reorder(KernelCall *k)
                 if (x->format == C16_BF16)
                     for (int64_t i = 0; i < n; i++)
                         for (int64_t c = 0; c < channels; c++)
-                            tile[c][i] = float_of(half_in[c + (p + i) * LANES]);
+                            tile[c][i] = bf16_float(half_in[c + (p + i) * LANES]);
                 else if (from.pixel == 1)
                     for (int64_t c = 0; c < channels; c++)
                         memcpy(tile[c], in + c * from.channel + p, (size_t)n * sizeof **tile);
@@ -119,7 +103,7 @@ static void reorder(KernelCall *k)
                 if (y->format == C16_BF16)
                     for (int64_t i = 0; i < n; i++)
                         for (int64_t c = 0; c < LANES; c++)
-                            half_out[c + (p + i) * LANES] = half_of(tile[c][i]);
+                            half_out[c + (p + i) * LANES] = bf16_of(tile[c][i]);
                 else if (to.pixel == 1)
                     for (int64_t c = 0; c < written; c++)
                         memcpy(out + c * to.channel + p, tile[c], (size_t)n * sizeof **tile);
