@@ -23,6 +23,12 @@ static void grad_vjp(OpVjp *g)
     g->din[1] = op_leaky_relu_grad(g->in[0], g->dout[0], a->slope);
 }
 
+static Val relu_expand(Prog *p, const Val *in, int nin, const void *attrs)
+{
+    (void)p, (void)nin, (void)attrs;
+    return op_leaky_relu(in[0], 0);
+}
+
 static const OpCase cases[] = {
     {"2x3x4x5", "slope=0.2"}, {"7", "slope=0"}, {"2x17x3x3", "slope=0.2"}, {"1x1x1x1", "slope=0.01"}, CASES_END,
 };
@@ -35,6 +41,8 @@ static const OpCase shapes[] = {
 static const OpCase grad_shapes[] = {
     {"8x64x128x128 8x64x128x128", "slope=0.2"}, CASES_END,
 };
+static const OpCase relu_cases[] = {{"2x17x3x3", ""}, {"7", ""}, {"s", ""}, CASES_END};
+static const OpCase relu_shapes[] = {{"8x64x128x128", ""}, CASES_END};
 
 OP(leaky_relu) = {
     .name = "leaky_relu", .formula = "y = x if x > 0 else slope x", .operands = "x", .results = "y",
@@ -47,6 +55,11 @@ OP(leaky_relu_grad) = {
     .cases = grad_cases, .shapes = grad_shapes,
 };
 
+OP(relu) = {
+    .name = "relu", .formula = "y = x if x > 0 else 0", .operands = "x", .results = "y", .flags = OP_EXPAND,
+    .expand = relu_expand, .cases = relu_cases, .shapes = relu_shapes,
+};
+
 Val op_leaky_relu(Val x, float slope)
 {
     return op_build(&op_leaky_relu_def, &(LeakyReluAttrs){slope}, NULL, 1, x);
@@ -55,4 +68,9 @@ Val op_leaky_relu(Val x, float slope)
 Val op_leaky_relu_grad(Val x, Val dy, float slope)
 {
     return op_build(&op_leaky_relu_grad_def, &(LeakyReluAttrs){slope}, NULL, 2, x, dy);
+}
+
+Val op_relu(Val x)
+{
+    return op_build(&op_relu_def, NULL, NULL, 1, x);
 }

@@ -1,6 +1,8 @@
-/* unary.h - functions of one real operand, element by element. */
+/* unary.h - functions of one real operand, element by element; leaky ReLU has a stem of its own. */
 #ifndef OPS_UNARY_H
 #define OPS_UNARY_H
+
+#include <math.h>
 
 #include "engine/engine.h"
 
@@ -20,10 +22,36 @@ Val op_reciprocal(Val x);    /* 1 / x */
 Val op_abs(Val x);           /* gradient 0 at 0, as in PyTorch */
 Val op_neg(Val x);
 
+typedef struct ClampAttrs {
+    float min, max;   /* may be infinite */
+    bool open;        /* no gradient at the bounds themselves */
+} ClampAttrs;
+typedef struct PowAttrs {
+    float exponent;
+} PowAttrs;
+/* min(max(x, min), max), so max everywhere if min is above it.  The gradient is dy between the bounds and 0 beyond
+ * them; at a bound itself it is dy, as in PyTorch's clamp, or 0 if open, as in its hardtanh and relu6. */
+Val op_clamp(Val x, ClampAttrs a);
+/* x^exponent: 1 for exponent 0, NaN for negative x unless the exponent is whole. */
+Val op_pow(Val x, float exponent);
+Val op_relu6(Val x);         /* min(max(x, 0), 6) with an open gradient */
+
 /* Gradients in one pass; y is the result of the op, all of one shape. */
 Val op_tanh_grad(Val y, Val dy);       /* dy (1 - y^2) */
 Val op_sigmoid_grad(Val y, Val dy);    /* dy y (1 - y) */
 Val op_abs_grad(Val x, Val dy);        /* dy sign(x) */
+Val op_clamp_grad(Val x, Val dy, ClampAttrs a);      /* dy where min <= x <= max (open: <), else 0 */
+Val op_pow_grad(Val x, Val dy, float exponent);      /* dy exponent x^(exponent - 1), 0 for exponent 0 */
+
+/* For kernels: the least and the greatest x that get a gradient; open bounds move by one step of the kernel's reals. */
+static inline float clamp_least(const ClampAttrs *a)
+{
+    return a->open ? nextafterf(a->min, INFINITY) : a->min;
+}
+static inline float clamp_greatest(const ClampAttrs *a)
+{
+    return a->open ? nextafterf(a->max, -INFINITY) : a->max;
+}
 
 #ifdef __cplusplus
 }

@@ -6,10 +6,13 @@
 
 #include "engine/ops/unary.h"
 
-#define UNARY(name, expression)                                                                              \
-    __global__ void unary_##name##_kernel(const float *in, float *out, int64_t n)                            \
+/* p and q: two numbers made of the attributes. */
+#define UNARY(name, expression) UNARY_WITH(name, 0, 0, expression)
+#define UNARY_WITH(name, p_, q_, expression)                                                                 \
+    __global__ void unary_##name##_kernel(const float *in, float *out, float p, float q, int64_t n)          \
     {                                                                                                        \
         int64_t i = CUDA_INDEX;                                                                              \
+        (void)p, (void)q;                                                                                    \
         if (i < n) {                                                                                         \
             float x = in[i];                                                                                 \
             out[i] = expression;                                                                             \
@@ -20,12 +23,15 @@
         int64_t n = cuda_elements(&k->in[0]);                                                                \
         if (n)                                                                                               \
             LAUNCH(unary_##name##_kernel, cuda_grid(n), CUDA_BLOCK, 0, cuda_stream(k), FLOATS(k->in[0]),     \
-                   FLOATS(k->out[0]), n);                                                                    \
+                   FLOATS(k->out[0]), p_, q_, n);                                                            \
     }
-#define UNARY_GRAD(name, expression)                                                                         \
-    __global__ void unary_##name##_kernel(const float *xs, const float *dys, float *out, int64_t n)          \
+#define UNARY_GRAD(name, expression) UNARY_GRAD_WITH(name, 0, 0, expression)
+#define UNARY_GRAD_WITH(name, p_, q_, expression)                                                            \
+    __global__ void unary_##name##_kernel(const float *xs, const float *dys, float *out, float p, float q,   \
+                                          int64_t n)                                                         \
     {                                                                                                        \
         int64_t i = CUDA_INDEX;                                                                              \
+        (void)p, (void)q;                                                                                    \
         if (i < n) {                                                                                         \
             float x = xs[i], dy = dys[i];                                                                    \
             out[i] = expression;                                                                             \
@@ -36,7 +42,7 @@
         int64_t n = cuda_elements(&k->in[0]);                                                                \
         if (n)                                                                                               \
             LAUNCH(unary_##name##_kernel, cuda_grid(n), CUDA_BLOCK, 0, cuda_stream(k), FLOATS(k->in[0]),     \
-                   FLOATS(k->in[1]), FLOATS(k->out[0]), n);                                                  \
+                   FLOATS(k->in[1]), FLOATS(k->out[0]), p_, q_, n);                                          \
     }
 UNARY(exp, expf(x))
 UNARY(log, logf(x))
@@ -49,10 +55,16 @@ UNARY(sqrt, sqrtf(x))
 UNARY(reciprocal, 1.0f / x)
 UNARY(abs, fabsf(x))
 UNARY(neg, -x)
+#define CLAMP ((const ClampAttrs *)k->attrs)
+#define POW ((const PowAttrs *)k->attrs)
+UNARY_WITH(clamp, CLAMP->min, CLAMP->max, x < p ? (p > q ? q : p) : x > q ? q : x)
+UNARY_WITH(pow, POW->exponent, 0, powf(x, p))
 /* x stands for the result y in the first two. */
 UNARY_GRAD(tanh_grad, dy * (1.0f - x * x))
 UNARY_GRAD(sigmoid_grad, dy * x * (1.0f - x))
 UNARY_GRAD(abs_grad, dy * (x > 0 ? 1.0f : x < 0 ? -1.0f : 0.0f))
+UNARY_GRAD_WITH(clamp_grad, clamp_least(CLAMP), clamp_greatest(CLAMP), x >= p && x <= q ? dy : 0.0f)
+UNARY_GRAD_WITH(pow_grad, POW->exponent, POW->exponent - 1, p == 0 ? 0.0f : dy * p * powf(x, q))
 
 /* Gradients may take the buffer of dy. */
 static int inplace_second(const KernelCall *, int result)
@@ -70,6 +82,10 @@ KERNEL(sqrt, cuda) = {.run = run_sqrt, .formats = formats_same, .inplace = inpla
 KERNEL(reciprocal, cuda) = {.run = run_reciprocal, .formats = formats_same, .inplace = inplace_first};
 KERNEL(abs, cuda) = {.run = run_abs, .formats = formats_same, .inplace = inplace_first};
 KERNEL(neg, cuda) = {.run = run_neg, .formats = formats_same, .inplace = inplace_first};
+KERNEL(clamp, cuda) = {.run = run_clamp, .formats = formats_same, .inplace = inplace_first};
+KERNEL(pow, cuda) = {.run = run_pow, .formats = formats_same, .inplace = inplace_first};
 KERNEL(tanh_grad, cuda) = {.run = run_tanh_grad, .formats = formats_same, .inplace = inplace_second};
 KERNEL(sigmoid_grad, cuda) = {.run = run_sigmoid_grad, .formats = formats_same, .inplace = inplace_second};
 KERNEL(abs_grad, cuda) = {.run = run_abs_grad, .formats = formats_same, .inplace = inplace_second};
+KERNEL(clamp_grad, cuda) = {.run = run_clamp_grad, .formats = formats_same, .inplace = inplace_second};
+KERNEL(pow_grad, cuda) = {.run = run_pow_grad, .formats = formats_same, .inplace = inplace_second};
