@@ -252,19 +252,19 @@ static inline bool walk_reduce(const Tensor *x, unsigned mask, Walk *kept, Walk 
     return columns;
 }
 
-/* True for shapes that have one value a channel of y, (1, C, 1, 1) or (C, 1, 1), and for single values. */
+/* True for shapes that do not vary within a map of y: (C, 1, 1), (1, C, 1, 1), (B, C, 1, 1), (B, 1, 1, 1), one value. */
 static inline bool shape_per_channel(Shape x, Shape y)
 {
     for (int i = 0; i < x.rank; i++) {
         int64_t d = x.dim[x.rank - 1 - i];
-        if (d != 1 && !(i == 2 && d == y.dim[1]))
+        if (d != 1 && !(i == 2 && d == y.dim[1]) && !(i == 3 && d == y.dim[0]))
             return false;
     }
     return true;
 }
 
 /* Formats of an op that broadcasts its operands to its result: the format of the first operand of full shape.
- * Other operands are PLAIN, which C16 allows only for values per channel. */
+ * Other operands are PLAIN, which C16 allows only for values that are repeated over maps. */
 static inline void formats_broadcast(FormatChoice *f)
 {
     Format want = PLAIN;

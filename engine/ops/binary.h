@@ -1,4 +1,4 @@
-/* binary.h - sum, difference, product and quotient with NumPy broadcasting. */
+/* binary.h - arithmetic and comparison of two operands with NumPy broadcasting. */
 #ifndef OPS_BINARY_H
 #define OPS_BINARY_H
 
@@ -14,6 +14,11 @@ Val op_add(Val a, Val b);
 Val op_sub(Val a, Val b);
 Val op_mul(Val a, Val b);
 Val op_div(Val a, Val b);
+/* NaN where either is.  Where a = b each gets half of the gradient, as in PyTorch. */
+Val op_maximum(Val a, Val b);
+Val op_minimum(Val a, Val b);
+/* 1 where a > b, 1/2 where a = b, 0 where a < b: the share of a in the gradient of maximum.  1 if either is NaN. */
+Val op_step(Val a, Val b);
 
 #ifdef __cplusplus
 }

@@ -1,41 +1,17 @@
 /* binary.c - broadcasting as nested loops of constant strides, the innermost one vector code.
  *
  * PLAIN and NHWC: axes that all operands run through alike are joined first, so that equal shapes, single values and
- * values per channel or per row become one or two long loops.  C16 with values per channel: the 16 values of a block
- * are repeated over a small tile, which then serves as an operand of full shape. */
-#include "engine/ops/binary.h"
+ * values per channel or per row become one or two long loops.  C16 with values per map: the 16 values of a block are
+ * repeated over a small tile, which then serves as an operand of full shape. */
+#include "kernels/cpu/binary.h"
 
-#include "kernels/cpu/elementwise.h"
-
-/* n elements of y; a and b advance by 0 or 1 (or, for what formats never ask, by any stride). */
-typedef void Row(float *y, const float *a, const float *b, int64_t sa, int64_t sb, int64_t n);
-
-#define ROW(name, operator)                                                                          \
-    static void name##_row(float *y, const float *a, const float *b, int64_t sa, int64_t sb, int64_t n) \
-    {                                                                                                \
-        if (sa == 1 && sb == 1) {                                                                    \
-            _Pragma("omp simd")                                                                      \
-            for (int64_t i = 0; i < n; i++)                                                          \
-                y[i] = a[i] operator b[i];                                                           \
-        } else if (sa == 1 && sb == 0) {                                                             \
-            float v = *b;                                                                            \
-            _Pragma("omp simd")                                                                      \
-            for (int64_t i = 0; i < n; i++)                                                          \
-                y[i] = a[i] operator v;                                                              \
-        } else if (sa == 0 && sb == 1) {                                                             \
-            float v = *a;                                                                            \
-            _Pragma("omp simd")                                                                      \
-            for (int64_t i = 0; i < n; i++)                                                          \
-                y[i] = v operator b[i];                                                              \
-        } else {                                                                                     \
-            for (int64_t i = 0; i < n; i++)                                                          \
-                y[i] = a[i * sa] operator b[i * sb];                                                 \
-        }                                                                                            \
-    }
-ROW(add, +)
-ROW(sub, -)
-ROW(mul, *)
-ROW(div, /)
+ROW(add, a + b)
+ROW(sub, a - b)
+ROW(mul, a * b)
+ROW(div, a / b)
+ROW(maximum, a > b || a != a ? a : b)
+ROW(minimum, a < b || a != a ? a : b)
+ROW(step, a < b ? 0.0f : a == b ? 0.5f : 1.0f)
 
 enum { UNIT = 8192 };   /* elements of a piece of work */
 
@@ -62,26 +38,30 @@ static void run_strided(KernelCall *k, Row *row)
 
 enum { TILE = 16 };   /* pixels of a tile */
 
-/* How a C16 result reads an operand: as it lies, or one value a channel, or one value. */
+/* How a C16 result reads an operand: as it lies, or one value a map, or one value. */
 typedef struct Lane {
     const float *x;
-    enum { LANE_FULL, LANE_CHANNEL, LANE_ONE } kind;
+    enum { LANE_FULL, LANE_MAP, LANE_ONE } kind;
+    int64_t sample, channel;   /* strides of LANE_MAP */
     float tile[TILE * LANES];
 } Lane;
 
 static void lane_open(Lane *l, const Tensor *x, const Tensor *y)
 {
     l->x = FLOATS(*x);
-    l->kind = shape_equal(x->shape, y->shape) ? LANE_FULL : shape_count(x->shape) == 1 ? LANE_ONE : LANE_CHANNEL;
+    l->kind = shape_equal(x->shape, y->shape) ? LANE_FULL : shape_count(x->shape) == 1 ? LANE_ONE : LANE_MAP;
+    l->channel = x->shape.rank >= 3 && x->shape.dim[x->shape.rank - 3] != 1;
+    l->sample = x->shape.rank == 4 && x->shape.dim[0] != 1 ? x->shape.dim[1] : 0;
 }
 
-/* Operand of the pixels from `at` on (an offset into y) in a block of channels that begins at `channel`. */
-static const float *lane_block(Lane *l, int64_t channel, int64_t channels)
+/* Operand of a sample's pixels in a block of channels that begins at `channel`. */
+static const float *lane_block(Lane *l, int64_t sample, int64_t channel, int64_t channels)
 {
-    if (l->kind != LANE_CHANNEL)
+    if (l->kind != LANE_MAP)
         return l->x;
+    const float *x = l->x + sample * l->sample;
     for (int i = 0; i < TILE * LANES; i++)
-        l->tile[i] = channel + i % LANES < channels ? l->x[channel + i % LANES] : 0;
+        l->tile[i] = channel + i % LANES < channels ? x[(channel + i % LANES) * l->channel] : 0;
     return l->tile;
 }
 
@@ -95,8 +75,8 @@ static void run_blocked(KernelCall *k, Row *row)
         Lane a, b;
         lane_open(&a, &k->in[0], y);
         lane_open(&b, &k->in[1], y);
-        const float *pa = lane_block(&a, u % blocks * LANES, channels);
-        const float *pb = lane_block(&b, u % blocks * LANES, channels);
+        const float *pa = lane_block(&a, u / blocks, u % blocks * LANES, channels);
+        const float *pb = lane_block(&b, u / blocks, u % blocks * LANES, channels);
         for (int64_t p = 0; p < area; p += TILE) {
             int64_t n = area - p < TILE ? area - p : TILE, at = (u * area + p) * LANES;
             row(FLOATS(*y) + at, a.kind == LANE_FULL ? pa + at : pa, b.kind == LANE_FULL ? pb + at : pb,
@@ -106,12 +86,14 @@ static void run_blocked(KernelCall *k, Row *row)
     cpu_clear_padding(y);
 }
 
-static void run(KernelCall *k, Row *row)
+void binary_run(KernelCall *k, Row *row)
 {
     const Tensor *y = &k->out[0];
+    float zero = 0, padding;
+    row(&padding, &zero, &zero, 1, 1, 1);
     if (y->format != C16)
         run_strided(k, row);
-    else if (!shape_equal(k->in[0].shape, k->in[1].shape) || row == div_row)
+    else if (!shape_equal(k->in[0].shape, k->in[1].shape) || padding != 0)
         run_blocked(k, row);
     else {
         /* Padding is zero and stays so: the memory is one long row. */
@@ -127,27 +109,23 @@ static void run(KernelCall *k, Row *row)
     }
 }
 
-static void run_add(KernelCall *k)
-{
-    run(k, add_row);
-}
-
-static void run_sub(KernelCall *k)
-{
-    run(k, sub_row);
-}
-
-static void run_mul(KernelCall *k)
-{
-    run(k, mul_row);
-}
-
-static void run_div(KernelCall *k)
-{
-    run(k, div_row);
-}
+#define RUN(name)                        \
+    static void run_##name(KernelCall *k) \
+    {                                    \
+        binary_run(k, name##_row);       \
+    }
+RUN(add)
+RUN(sub)
+RUN(mul)
+RUN(div)
+RUN(maximum)
+RUN(minimum)
+RUN(step)
 
 KERNEL(add, cpu) = {.run = run_add, .formats = formats_broadcast, .inplace = inplace_alike};
 KERNEL(sub, cpu) = {.run = run_sub, .formats = formats_broadcast, .inplace = inplace_alike};
 KERNEL(mul, cpu) = {.run = run_mul, .formats = formats_broadcast, .inplace = inplace_alike};
 KERNEL(div, cpu) = {.run = run_div, .formats = formats_broadcast, .inplace = inplace_alike};
+KERNEL(maximum, cpu) = {.run = run_maximum, .formats = formats_broadcast, .inplace = inplace_alike};
+KERNEL(minimum, cpu) = {.run = run_minimum, .formats = formats_broadcast, .inplace = inplace_alike};
+KERNEL(step, cpu) = {.run = run_step, .formats = formats_broadcast, .inplace = inplace_alike};

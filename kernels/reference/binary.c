@@ -32,8 +32,14 @@ BINARY(add, a + b)
 BINARY(sub, a - b)
 BINARY(mul, a * b)
 BINARY(div, a / b)
+BINARY(maximum, a > b || isnan(a) ? a : b)
+BINARY(minimum, a < b || isnan(a) ? a : b)
+BINARY(step, a < b ? 0 : a == b ? (real)0.5 : 1)
 
 KERNEL(add, reference) = {.run = run_add};
 KERNEL(sub, reference) = {.run = run_sub};
 KERNEL(mul, reference) = {.run = run_mul};
 KERNEL(div, reference) = {.run = run_div};
+KERNEL(maximum, reference) = {.run = run_maximum};
+KERNEL(minimum, reference) = {.run = run_minimum};
+KERNEL(step, reference) = {.run = run_step};
