@@ -253,7 +253,7 @@ static inline bool walk_reduce(const Tensor *x, unsigned mask, Walk *kept, Walk 
 }
 
 /* True for shapes that do not vary within a map of y: (C, 1, 1), (1, C, 1, 1), (B, C, 1, 1), (B, 1, 1, 1), one value. */
-static inline bool shape_per_channel(Shape x, Shape y)
+static inline bool shape_per_map(Shape x, Shape y)
 {
     for (int i = 0; i < x.rank; i++) {
         int64_t d = x.dim[x.rank - 1 - i];
@@ -274,7 +274,7 @@ static inline void formats_broadcast(FormatChoice *f)
             if (shape_equal(f->in_shape[i], y))
                 want = f->in[i];
     for (int i = 0; i < f->nin; i++)
-        if (want == C16 && !shape_equal(f->in_shape[i], y) && !shape_per_channel(f->in_shape[i], y))
+        if (want == C16 && !shape_equal(f->in_shape[i], y) && !shape_per_map(f->in_shape[i], y))
             want = PLAIN;
     for (int i = 0; i < f->nin; i++)
         f->in[i] = y.rank == 4 && shape_equal(f->in_shape[i], y) ? want : PLAIN;

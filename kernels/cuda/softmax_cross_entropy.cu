@@ -5,49 +5,15 @@
  *           caches (73 kB for the largest number of classes) */
 #include "kernels/cuda/cu.h"
 #include "kernels/cuda/cuda.h"
-#include "kernels/cuda/rows.h"
+#include "kernels/cuda/softmax.h"
 
 namespace {
-
-constexpr int WARPS = CUDA_BLOCK / WARP;
-
-struct Softmax {
-    float top;
-    double sum;
-};
-
-/* Largest logit and sum of exp(x - largest), the same in every thread of the block. */
-__device__ Softmax row_softmax(const float *x, int64_t n)
-{
-    __shared__ float tops[WARPS];
-    __shared__ double sums[WARPS];
-    int warp = (int)threadIdx.x / WARP;
-    Softmax s = {-INFINITY, 0};
-    for (int64_t j = threadIdx.x; j < n; j += CUDA_BLOCK)
-        s.top = fmaxf(s.top, x[j]);
-    s.top = warp_max(s.top);
-    if (threadIdx.x % WARP == 0)
-        tops[warp] = s.top;
-    __syncthreads();
-    for (int i = 0; i < WARPS; i++)
-        s.top = fmaxf(s.top, tops[i]);
-    float part = 0;
-    for (int64_t j = threadIdx.x; j < n; j += CUDA_BLOCK)
-        part += expf(x[j] - s.top);
-    double sum = warp_sum(part);
-    if (threadIdx.x % WARP == 0)
-        sums[warp] = sum;
-    __syncthreads();
-    for (int i = 0; i < WARPS; i++)
-        s.sum += sums[i];
-    return s;
-}
 
 __global__ void softmax_cross_entropy_kernel(const float *x, const int32_t *labels, float *y, int64_t n)
 {
     int64_t row = blockIdx.x, label = labels[row];
     x += row * n;
-    Softmax s = row_softmax(x, n);
+    Softmax s = row_softmax(x, n, 1);
     if (threadIdx.x == 0)
         y[row] = label < 0 || label >= n ? NAN : (float)(log(s.sum) + ((double)s.top - x[label]));
 }
@@ -59,7 +25,7 @@ __global__ void softmax_cross_entropy_grad_kernel(const float *x, const int32_t 
     int64_t row = blockIdx.x, label = labels[row];
     x += row * n;
     dx += row * n;
-    Softmax s = row_softmax(x, n);
+    Softmax s = row_softmax(x, n, 1);
     float by = label < 0 || label >= n ? NAN : dy[row], scale = (float)(1 / s.sum);
     for (int64_t j = threadIdx.x; j < n; j += CUDA_BLOCK)
         dx[j] = by * (expf(x[j] - s.top) * scale - (j == label ? 1.0f : 0.0f));
