@@ -8,6 +8,7 @@
 #include "engine/ops/losses.h"
 #include "engine/ops/matmul.h"
 #include "engine/ops/reduce.h"
+#include "engine/ops/softmax.h"
 #include "engine/ops/softmax_cross_entropy.h"
 #include "engine/random.h"
 #include "tests/test.h"
@@ -324,7 +325,8 @@ TEST(composed)
         for (int i = 0; i < B * N; i++)
             spread[i] = 0.1 * i;
         Val x = reals(&b, "a", SHAPE(B, N), a), y = reals(&b, "c", SHAPE(B, N), c);
-        Val outputs[] = {op_bce_with_logits(x, 0), op_bce_with_logits(x, 1), op_bce_with_logits(x, 0.75f), op_mse(x, y),
+        Val outputs[] = {op_bce_with_logits(x, 0), op_bce_with_logits(x, 1), op_bce_with_logits(x, 0.75f),
+                         op_mse_loss(x, y, "mean"),
                          op_squared_distance(x, y), op_kl_normal(x, reals(&b, "s", SHAPE(B, N), spread))};
         bench_run(&b, (Vals){outputs, 6});
         for (int i = 0; i < 3; i++) {
@@ -362,7 +364,9 @@ static void expect_mistake(int which, const char *words)
     case 7: op_arcface(x, w, i, (ArcfaceAttrs){.m = 0.5f}); break;
     case 8: op_l2_normalize(op_mean(x)); break;
     case 9: op_bce_with_logits(x, 2); break;
-    case 10: op_mse(x, one); break;
+    case 10: op_mse_loss(x, one, "mean"); break;
+    case 12: op_l1_loss(x, x, "median"); break;
+    case 13: op_softmax(x, 2); break;
     case 11: op_arcface_margin_grad(x, i, w, (ArcfaceAttrs){.m = 0.5f}); break;
     }
     ck_assert_msg(prog_error(b.p) && strstr(prog_error(b.p), words), "mistake %d: %s", which,
@@ -373,8 +377,8 @@ static void expect_mistake(int which, const char *words)
 TEST(mistakes)
 {
     static const char *const words[] = {"3 labels for 2", "int32", "no classes", "1 cotangents", "s=-1", "m=4",
-                                        "m=-0.5", "(5, 4)", "axis", "target", "shape", "shape"};
-    for (int i = 0; i < 12; i++)
+                                        "m=-0.5", "(5, 4)", "axis", "target", "shape", "shape", "median", "dim is 2"};
+    for (int i = 0; i < 14; i++)
         expect_mistake(i, words[i]);
 }
 

@@ -1,4 +1,4 @@
-/* losses.h - losses put together from ordinary ops. */
+/* losses.h - losses put together from ordinary ops; the fused one of all scales is in reconstruction_loss.h. */
 #ifndef OPS_LOSSES_H
 #define OPS_LOSSES_H
 
@@ -12,8 +12,13 @@ extern "C" {
  * -target log p - (1 - target) log(1 - p), as softplus(-logit) and softplus(logit), so that no logarithm is taken of
  * a rounded probability.  The paper's eq. 6 is target 1 for real faces plus target 0 for made ones. */
 Val op_bce_with_logits(Val logit, float target);
-/* Mean over all elements of (a - b)^2, a and b of one shape: eq. 4 a pixel. */
-Val op_mse(Val a, Val b);
+/* reduction: "none" (elements), "mean" or "sum" (one number, rank 0). */
+typedef struct LossAttrs {
+    const char *reduction;
+} LossAttrs;
+/* (x - target)^2 and |x - target|, x and target of one shape; gradients to both. */
+Val op_mse_loss(Val x, Val target, const char *reduction);
+Val op_l1_loss(Val x, Val target, const char *reduction);
 /* a, b: (B, ...) of one shape -> (B), |a - b|^2 of each sample: eq. 5 is half its mean. */
 Val op_squared_distance(Val a, Val b);
 /* mu, log_variance: (B, ...) -> (B), the Kullback-Leibler divergence of N(mu, exp(log_variance)) from N(0, 1), summed

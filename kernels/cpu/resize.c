@@ -6,6 +6,7 @@
 #include "engine/ops/resize.h"
 
 #include "engine/ops/resize_rule.h"
+#include "kernels/cpu/area.h"
 #include "kernels/cpu/cpu.h"
 
 /* Planes of pixels of `lanes` floats: (B C) planes of 1, or (B C/16) of 16. */
@@ -58,36 +59,6 @@ static void repeat(Map m, float scale)
     }
 }
 
-/* y = scale times the sums of the blocks of fy x fx pixels under one result row; rows first, so that long sums
- * are sums of short ones. */
-enum { TILE = 512 };
-static void row_sum(const float *restrict x, float *restrict y, int n, int fy, int fx, int64_t stride, float scale)
-{
-    float sum[TILE];
-    int pixels = TILE / fx;
-    for (int o = 0; o < n; o += pixels) {
-        int m = n - o < pixels ? n - o : pixels, w = m * fx;
-        const float *p = x + (int64_t)o * fx;
-        memcpy(sum, p, (size_t)w * sizeof *sum);
-        for (int r = 1; r < fy; r++)
-#pragma omp simd
-            for (int i = 0; i < w; i++)
-                sum[i] += p[r * stride + i];
-        if (fx == 2) {
-#pragma omp simd
-            for (int i = 0; i < m; i++)
-                y[o + i] = scale * (sum[2 * i] + sum[2 * i + 1]);
-        } else {
-            for (int i = 0; i < m; i++) {
-                float s = 0;
-                for (int c = 0; c < fx; c++)
-                    s += sum[i * fx + c];
-                y[o + i] = scale * s;
-            }
-        }
-    }
-}
-
 static void row_sum16(const float *restrict x, float *restrict y, int n, int fy, int fx, int64_t stride, float scale)
 {
     for (int o = 0; o < n; o++, y += 16) {
@@ -115,7 +86,7 @@ static void block_sum(Map m, float scale)
     int64_t in_row = (int64_t)m.W * m.lanes, out_row = (int64_t)m.OW * m.lanes, rows = m.planes * m.OH;
 #pragma omp parallel for if (rows * fy * in_row > CPU_SERIAL)
     for (int64_t row = 0; row < rows; row++)
-        (m.lanes == 16 ? row_sum16 : row_sum)(m.x + row * fy * in_row, m.y + row * out_row, m.OW, fy, fx, in_row,
+        (m.lanes == 16 ? row_sum16 : area_row)(m.x + row * fy * in_row, m.y + row * out_row, m.OW, fy, fx, in_row,
                                               scale);
 }
 
@@ -213,7 +184,7 @@ static void resize(KernelCall *k, ResizeKind kind, bool transposed)
 {
     Map m = map_of(k);
     bool up = m.OH % m.H == 0 && m.OW % m.W == 0;
-    bool down = m.H % m.OH == 0 && m.W % m.OW == 0 && m.W / m.OW <= TILE;
+    bool down = m.H % m.OH == 0 && m.W % m.OW == 0 && m.W / m.OW <= AREA_TILE;
     if (up && kind == RESIZE_NEAREST && !transposed)
         repeat(m, 1);
     else if (up && kind == RESIZE_AREA && transposed)
