@@ -16,16 +16,8 @@ SynthesisOpts synthesis_paper(void)
 /* ---------------------------------------------------------------- losses */
 Val loss_reconstruction(Val target, Pyramid made, SynthesisOpts o)
 {
-    Val sum = NONE;
-    int first = o.single_scale ? made.n - 1 : 0;
-    for (int i = first; i < made.n; i++) {
-        int side = (int)val_dim(made.image[i], 2);
-        Val small = side == val_dim(target, 2) ? target : op_resize_area(target, side, side);
-        Val square = op_square(op_sub(small, made.image[i]));
-        Val scale = o.sum_pixels ? op_scale(op_sum(square), 1 / (float)val_dim(target, 0)) : op_mean(square);
-        sum = val_ok(sum) ? op_add(sum, scale) : scale;
-    }
-    return val_named(op_scale(sum, 0.5f / (float)(made.n - first)), "L_GR");
+    Vals scales = o.single_scale ? (Vals){made.image + made.n - 1, 1} : (Vals){made.image, made.n};
+    return val_named(op_reconstruction_loss(target, scales, (ReconstructionLossAttrs){o.sum_pixels}), "L_GR");
 }
 
 Val loss_kl(Attributes a)
