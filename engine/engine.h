@@ -151,6 +151,17 @@ Vals  adam(Val loss, Vals params, Val rate, AdamOpts o);
 /* The same for gradients already at hand, one per parameter. */
 Vals  adam_apply(Vals params, Vals grads, Val rate, AdamOpts o);
 
+typedef struct SgdOpts {
+    const char *name;               /* prefix of velocities; "" becomes "sgd" */
+    float momentum, weight_decay;   /* 0: none */
+    bool nesterov;                  /* only with momentum */
+} SgdOpts;
+/* Stochastic gradient descent over all parameters in one op, with PyTorch's momentum (no dampening), weight decay and
+ * Nesterov's variant: engine/ops/sgd.h.  rate: F32 (1).  Returns the assignments for PlanOpts.updates. */
+Vals  sgd(Val loss, Vals params, Val rate, SgdOpts o);
+/* The same for gradients already at hand, one per parameter. */
+Vals  sgd_apply(Vals params, Vals grads, Val rate, SgdOpts o);
+
 /* ---------------------------------------------------------------- plan */
 typedef struct PlanOpts {
     const char *name;
