@@ -7,6 +7,7 @@
 #include "engine/ops/affine.h"
 #include "engine/ops/binary.h"
 #include "engine/ops/constant.h"
+#include "engine/ops/prelu.h"
 #include "engine/ops/random.h"
 #include "engine/ops/reduce.h"
 #include "engine/ops/shape.h"
@@ -367,6 +368,40 @@ TEST(bytes_and_integers)
         check_bytes("cuda");
 }
 
+/* ---------------------------------------------------------------- not a number */
+/* What comparisons make of NaN: maximum, minimum and clamp keep it, steps over it are whole. */
+static void check_nan(const char *device)
+{
+    Store *s = store_create(device, 0);
+    HAVE(s);
+    Prog *p = prog_create(s);
+    Val a = prog_input(p, "a", F32, SHAPE(4)), b = prog_input(p, "b", F32, SHAPE(4));
+    Val kept[] = {op_maximum(a, b), op_minimum(a, b), op_clamp(op_add(a, b), (ClampAttrs){-1, 1})}, step = op_step(a, b);
+    Plan *plan = compile(p, VALS(kept[0], kept[1], kept[2], step), (Vals){0});
+    MUST(prog_write(p, a, (const float[]){NAN, 2, NAN, INFINITY}));
+    MUST(prog_write(p, b, (const float[]){2, NAN, NAN, 3}));
+    MUST(plan_run(plan));
+    float x[4];
+    for (int i = 0; i < 3; i++) {
+        MUST(plan_read(plan, kept[i], x));
+        ck_assert_msg(isnan(x[0]) && isnan(x[1]) && isnan(x[2]) && x[3] == (i == 0 ? INFINITY : i == 1 ? 3 : 1),
+                      "%s: result %d: %g %g %g %g", device, i, x[0], x[1], x[2], x[3]);
+    }
+    MUST(plan_read(plan, step, x));
+    ck_assert(x[0] == 1 && x[1] == 1 && x[2] == 1 && x[3] == 1);
+    plan_free(plan);
+    prog_free(p);
+    store_free(s);
+}
+
+TEST(comparisons_with_nan)
+{
+    check_nan("reference");
+    check_nan("cpu");
+    if (have("cuda"))
+        check_nan("cuda");
+}
+
 /* ---------------------------------------------------------------- mistakes */
 /* Builds one mistake in a fresh program; the message must hold the op's name and both words. */
 #define MISTAKE(build, op, word, other)                                                                \
@@ -388,6 +423,13 @@ TEST(mistakes_are_named)
     MISTAKE(op_exp(n), "exp", "int32", "real");
     MISTAKE(op_add(a, b), "add", "broadcast", "(4, 3)");
     MISTAKE(op_mul(a, n), "mul", "int32", "real");
+    MISTAKE(op_maximum(a, b), "maximum", "broadcast", "(4, 3)");
+    MISTAKE(op_clamp(a, (ClampAttrs){NAN, 1}), "clamp", "min", "numbers");
+    MISTAKE(op_pow(a, INFINITY), "pow", "exponent", "finite");
+    MISTAKE(op_relu6(n), "clamp", "int32", "real");
+    MISTAKE(op_prelu(a, b), "prelu", "slope", "rank 2");
+    MISTAKE(op_prelu(a, op_fill(p, SHAPE(2), 0)), "prelu", "2 slopes", "3 channels");
+    MISTAKE(op_prelu(op_fill(p, SHAPE(2), 0), op_fill(p, SHAPE(2), 0)), "prelu", "2 slopes", "1 channels");
     MISTAKE(op_reduce_sum(a, INTS(2), false), "reduce_sum", "axes", "(2, 3)");
     MISTAKE(op_reduce_sum(a, INTS(1, -1), false), "reduce_sum", "axes", "different");
     MISTAKE(op_reshape(a, SHAPE(4, -1)), "reshape", "6 elements", "(4, 1)");
@@ -445,4 +487,4 @@ TEST(identities_vanish)
 }
 
 TEST_MAIN("basic ops", unary_accuracy, reorder_between_all_formats, long_sums, adam_over_many_tensors,
-          bytes_and_integers, mistakes_are_named, identities_vanish)
+          bytes_and_integers, comparisons_with_nan, mistakes_are_named, identities_vanish)

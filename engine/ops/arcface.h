@@ -19,13 +19,16 @@ typedef struct ArcfaceAttrs {
 
 /* cosine: (B, N); labels: I32 (B) in [0, N) -> logits (B, N), s times
  *   cos(theta + m)            for the class of the label while theta + m <= pi,
- *   cos(theta) - m sin(m)     for it beyond (m sin(pi - m) = m sin(m), after insightface),
+ *   cos(theta) - m sin(m)     for it beyond, where cos(theta + m) would grow again (insightface's straight line),
  *   cos(theta)                for all other classes.
  * The sine of theta is taken with the cosine held in [-1 + 1e-7, 1 - 1e-7]: forward it cannot become NaN by rounding,
  * backward the exact factor stays below 2236 m.  A label out of range gives its row no margin (the cross-entropy behind
  * it gives NaN).
- * Gradient: exact by default; with easy_gradient the one of insightface's current code, which changes the angles in
- * place without recording it, so that the true class gets s where the exact one gets s sin(theta + m) / sin(theta). */
+ * The line has slope 1 and lies below: at theta + m = pi the logit jumps down from -1 to -cos(m) - m sin(m), times s,
+ * and the gradient from 0 to 1, times s.  That is how insightface has it at commit 2e2e8c9.
+ * Gradient: exact by default; with easy_gradient the one of insightface's later code, which changes the angles in
+ * place without recording it, so that the true class gets s where the exact one gets s sin(theta + m) / sin(theta).
+ * That code has lost the line; here it stays in both, and on it the two gradients are one. */
 Val op_arcface_margin(Val cosine, Val labels, ArcfaceAttrs a);
 /* dy: (B, N) -> dcosine. */
 Val op_arcface_margin_grad(Val cosine, Val labels, Val dy, ArcfaceAttrs a);

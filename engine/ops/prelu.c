@@ -2,6 +2,8 @@
  * Source: He, Zhang, Ren, Sun, "Delving deep into rectifiers", 2015, eq. 1. */
 #include "engine/ops/prelu.h"
 
+#include <math.h>
+
 #include "engine/ops/binary.h"
 #include "engine/ops/constant.h"
 #include "engine/ops/infer.h"
@@ -34,7 +36,7 @@ static void vjp(OpVjp *g)
     if (g->need[0])
         g->din[0] = op_mul(g->dout[0], op_prelu_slope(g->in[0], g->in[1]));
     if (g->need[1]) {
-        Val below = op_clamp(g->in[0], (ClampAttrs){-INFINITY, 0, false});
+        Val below = op_clamp(g->in[0], (ClampAttrs){-INFINITY, 0});
         g->din[1] = to_slopes(op_mul(g->dout[0], below), g->in[1]);
     }
 }

@@ -2,6 +2,8 @@
  * saves computing the function again. */
 #include "engine/ops/unary.h"
 
+#include <math.h>
+
 #include "engine/op.h"
 #include "engine/ops/affine.h"
 #include "engine/ops/binary.h"
@@ -10,7 +12,6 @@
 static const OpAttr clamp_attrs[] = {
     {"min", ATTR_REAL, offsetof(ClampAttrs, min), "-inf", "least result"},
     {"max", ATTR_REAL, offsetof(ClampAttrs, max), "inf", "greatest result"},
-    {"open", ATTR_BOOL, offsetof(ClampAttrs, open), "false", "no gradient at the bounds themselves"},
     ATTRS_END,
 };
 static const OpAttr pow_attrs[] = {
@@ -134,7 +135,7 @@ static void pow_grad_vjp(OpVjp *g)
 static Val relu6_expand(Prog *p, const Val *in, int nin, const void *attrs)
 {
     (void)p, (void)nin, (void)attrs;
-    return op_clamp(in[0], (ClampAttrs){0, 6, true});
+    return op_clamp(in[0], (ClampAttrs){0, 6});
 }
 
 static const OpCase cases[] = {
@@ -151,11 +152,11 @@ static const OpCase unit_grad_cases[] = {
     {"2x3x4x5:unit 2x3x4x5", ""}, {"7:unit 7", ""}, {"2x17x3x3:unit 2x17x3x3", ""}, CASES_END,
 };
 static const OpCase clamp_cases[] = {
-    {"2x3x4x5", "min=-0.5 max=0.7"}, {"7", "min=0.1"}, {"s", "max=0.2"}, {"2x17x3x3", "min=0.25 max=1.5 open=true"},
+    {"2x3x4x5", "min=-0.5 max=0.7"}, {"7", "min=0.1"}, {"s", "max=0.2"}, {"2x17x3x3", "min=0.25 max=1.5"},
     {"1x1x1x1", "min=0"}, {"2x17x3x3", "min=1 max=-1"}, {"2x18x3x1", ""}, CASES_END,
 };
 static const OpCase clamp_grad_cases[] = {
-    {"2x3x4x5 2x3x4x5", "min=-0.5 max=0.7"}, {"7 7", "min=0.1"}, {"2x17x3x3 2x17x3x3", "min=0 max=6 open=true"},
+    {"2x3x4x5 2x3x4x5", "min=-0.5 max=0.7"}, {"7 7", "min=0.1"}, {"2x17x3x3 2x17x3x3", "min=0 max=6"},
     {"3x5 3x5", "min=1 max=-1"}, CASES_END,
 };
 /* Fractions of a power away from 0; whole ones everywhere. */
@@ -211,7 +212,7 @@ OP(tanh_grad) = UNARY_GRAD("tanh_grad", "dx = dy (1 - y^2)", "y dy", tanh_grad_v
 OP(sigmoid_grad) = UNARY_GRAD("sigmoid_grad", "dx = dy y (1 - y)", "y dy", sigmoid_grad_vjp, unit_grad_cases);
 OP(abs_grad) = UNARY_GRAD("abs_grad", "dx = dy sign(x)", "x dy", abs_grad_vjp, grad_cases);
 OP(clamp_grad) = {
-    .name = "clamp_grad", .formula = "dx = dy if min <= x <= max else 0", .operands = "x dy", .results = "dx",
+    .name = "clamp_grad", .formula = "dx = dy if min < x < max else 0", .operands = "x dy", .results = "dx",
     .attr_size = sizeof(ClampAttrs), .attrs = clamp_attrs, .infer = clamp_infer, .vjp = clamp_grad_vjp,
     .cases = clamp_grad_cases, .shapes = clamp_grad_shapes,
 };

@@ -2,8 +2,6 @@
 #ifndef OPS_UNARY_H
 #define OPS_UNARY_H
 
-#include <math.h>
-
 #include "engine/engine.h"
 
 #ifdef __cplusplus
@@ -24,34 +22,23 @@ Val op_neg(Val x);
 
 typedef struct ClampAttrs {
     float min, max;   /* may be infinite */
-    bool open;        /* no gradient at the bounds themselves */
 } ClampAttrs;
 typedef struct PowAttrs {
     float exponent;
 } PowAttrs;
 /* min(max(x, min), max), so max everywhere if min is above it.  The gradient is dy between the bounds and 0 beyond
- * them; at a bound itself it is dy, as in PyTorch's clamp, or 0 if open, as in its hardtanh and relu6. */
+ * them and at them, as in PyTorch 2.15 (earlier releases gave dy at them). */
 Val op_clamp(Val x, ClampAttrs a);
 /* x^exponent: 1 for exponent 0, NaN for negative x unless the exponent is whole. */
 Val op_pow(Val x, float exponent);
-Val op_relu6(Val x);         /* min(max(x, 0), 6) with an open gradient */
+Val op_relu6(Val x);         /* min(max(x, 0), 6) */
 
 /* Gradients in one pass; y is the result of the op, all of one shape. */
 Val op_tanh_grad(Val y, Val dy);       /* dy (1 - y^2) */
 Val op_sigmoid_grad(Val y, Val dy);    /* dy y (1 - y) */
 Val op_abs_grad(Val x, Val dy);        /* dy sign(x) */
-Val op_clamp_grad(Val x, Val dy, ClampAttrs a);      /* dy where min <= x <= max (open: <), else 0 */
+Val op_clamp_grad(Val x, Val dy, ClampAttrs a);      /* dy where min < x < max, else 0 */
 Val op_pow_grad(Val x, Val dy, float exponent);      /* dy exponent x^(exponent - 1), 0 for exponent 0 */
-
-/* For kernels: the least and the greatest x that get a gradient; open bounds move by one step of the kernel's reals. */
-static inline float clamp_least(const ClampAttrs *a)
-{
-    return a->open ? nextafterf(a->min, INFINITY) : a->min;
-}
-static inline float clamp_greatest(const ClampAttrs *a)
-{
-    return a->open ? nextafterf(a->max, -INFINITY) : a->max;
-}
 
 #ifdef __cplusplus
 }

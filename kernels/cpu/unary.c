@@ -61,7 +61,7 @@ UNARY_WITH(pow_all, POW->exponent, 0, powf(x, p)) CLEAR(pow)
 UNARY_GRAD(tanh_grad, dy * (1.0f - x * x))
 UNARY_GRAD(sigmoid_grad, dy * x * (1.0f - x))
 UNARY_GRAD(abs_grad, dy * (x > 0 ? 1.0f : x < 0 ? -1.0f : 0.0f))
-UNARY_GRAD_WITH(clamp_grad, clamp_least(CLAMP), clamp_greatest(CLAMP), x >= p && x <= q ? dy : 0.0f)
+UNARY_GRAD_WITH(clamp_grad, CLAMP->min, CLAMP->max, x > p && x < q ? dy : 0.0f)
 UNARY_GRAD_WITH(pow_grad_all, POW->exponent, POW->exponent - 1, p == 0 ? 0.0f : dy * p * powf(x, q)) CLEAR(pow_grad)
 
 KERNEL(exp, cpu) = {.run = run_exp, .formats = formats_same, .inplace = inplace_first};

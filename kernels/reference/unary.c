@@ -48,7 +48,7 @@ UNARY_WITH(pow, POW->exponent, 0, pow(x, p))
 UNARY_GRAD(tanh_grad, dy * (1 - x * x))
 UNARY_GRAD(sigmoid_grad, dy * x * (1 - x))
 UNARY_GRAD(abs_grad, x > 0 ? dy : x < 0 ? -dy : 0 * dy)
-UNARY_GRAD_WITH(clamp_grad, CLAMP->min, CLAMP->max, (CLAMP->open ? x > p && x < q : x >= p && x <= q) ? dy : 0)
+UNARY_GRAD_WITH(clamp_grad, CLAMP->min, CLAMP->max, x > p && x < q ? dy : 0)
 UNARY_GRAD_WITH(pow_grad, POW->exponent, 0, p == 0 ? 0 : dy * p * pow(x, p - 1.0))
 
 KERNEL(exp, reference) = {.run = run_exp};

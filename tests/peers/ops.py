@@ -102,6 +102,20 @@ def collect(g):
     for slope in [0.2, 0.0, 0.01]:
         case("leaky_relu", dict(slope=slope), {"x": n(2, 17, 5, 3)},
              one(lambda o, s=slope: F.leaky_relu(o["x"], real(s))))
+    kinks = lambda *values: torch.tensor(values, dtype=torch.double)
+    case("relu", {}, {"x": n(2, 17, 3)}, one(lambda o: F.relu(o["x"])))
+    case("relu", {}, {"x": kinks(-1, 0, 1)}, one(lambda o: F.relu(o["x"])))
+    case("relu6", {}, {"x": rounded(4 * n(2, 17, 3))}, one(lambda o: F.relu6(o["x"])))
+    case("relu6", {}, {"x": kinks(-1, 0, 1, 6, 7)}, one(lambda o: F.relu6(o["x"])))
+    for a in [dict(min=-0.5, max=0.75), dict(min=0.25), dict(max=-0.25), dict(min=1, max=-1)]:
+        case("clamp", a, {"x": n(2, 17, 3)}, one(lambda o, a=a: torch.clamp(o["x"], **a)))
+    case("clamp", dict(min=-1, max=2), {"x": kinks(-2, -1, 0, 2, 3)}, one(lambda o: torch.clamp(o["x"], -1, 2)))
+    for exponent in [2, 3, 0, 1, -2]:
+        case("pow", dict(exponent=exponent), {"x": n(2, 17, 3)}, one(lambda o, e=exponent: o["x"].pow(e)))
+    for exponent in [0.5, -0.3, 2.7]:
+        case("pow", dict(exponent=exponent), {"x": positive(2, 17, 3)},
+             one(lambda o, e=exponent: o["x"].pow(real(e))))
+    case("pow", dict(exponent=2), {"x": kinks(-1, 0, 1)}, one(lambda o: o["x"].pow(2)))
     case("affine", dict(scale=0.3, shift=-1.5), {"x": n(3, 7)}, one(lambda o: o["x"] * real(0.3) - 1.5))
     case("bytes_to_real", dict(scale=0.0078125, shift=-1),
          {"x": torch.randint(256, (2, 3, 4, 5), generator=g, dtype=torch.uint8)},
@@ -112,6 +126,19 @@ def collect(g):
         for a, b in [((2, 17, 3, 5), (2, 17, 3, 5)), ((2, 17, 3, 5), (1, 17, 1, 1)), ((2, 17, 3, 5), (17, 1, 1)),
                      ((5, 1), (1, 7)), ((), (3, 4)), ((2, 1, 4, 1), (3, 1, 5))]:
             case(op, {}, {"a": n(*a), "b": positive(*b)}, one(lambda o, f=f: f(o["a"], o["b"])))
+
+        case(op, {}, {"a": n(2, 17, 3, 5), "b": positive(2, 17, 1, 1)}, one(lambda o, f=f: f(o["a"], o["b"])))
+        case(op, {}, {"a": n(1, 18, 3, 2), "b": positive(2, 18, 1, 1)}, one(lambda o, f=f: f(o["a"], o["b"])))
+        case(op, {}, {"a": n(17, 1, 1), "b": positive(2, 1, 3, 5)}, one(lambda o, f=f: f(o["a"], o["b"])))
+    ties = lambda *shape: torch.randint(-2, 3, shape, generator=g).double()
+    for op, f in {"maximum": torch.maximum, "minimum": torch.minimum}.items():
+        for a, b in [((2, 17, 2, 3), (2, 17, 2, 3)), ((2, 17, 2, 3), (1, 17, 1, 1)), ((2, 17, 2, 3), (2, 17, 1, 1)),
+                     ((17, 1, 1), (2, 1, 2, 3)), ((5, 1), (1, 7)), ((), (3, 4))]:
+            case(op, {}, {"a": ties(*a), "b": ties(*b)}, one(lambda o, f=f: f(o["a"], o["b"])))
+    for x, slope in [((2, 17, 3, 2), 17), ((2, 17, 3, 2), 1), ((2, 32, 3, 3), 32), ((6, 19), 19), ((7,), 1)]:
+        o = {"x": n(*x), "slope": n(slope)}
+        o["x"].view(-1)[::5] = 0   # the kink
+        case("prelu", {}, o, one(lambda o: F.prelu(o["x"], o["slope"])))
 
     # sums and shapes
     for shape, axes, keep in [((2, 17, 3, 5), (0, 2, 3), False), ((2, 17, 3, 5), (2, 3), True), ((9, 13), (1,), False),
@@ -159,6 +186,45 @@ def collect(g):
         a = dict(s=scale, m=margin, easy_gradient=easy)
         case("arcface", a, {"x": n(6, 33), "w": n(17, 33), "labels": labels(6, 17)},
              one(lambda o, a=a: arcface(o, **a)))
+    for own in [0.9, -0.99]:   # theta + m on either side of pi, where the exact gradient changes
+        o = {"x": n(6, 33), "w": n(17, 33), "labels": labels(6, 17)}
+        o["x"] = rounded(own * F.normalize(o["w"])[o["labels"].long()] + 0.02 * o["x"])
+        beyond = own_angle(o) + 0.5 > math.pi
+        assert beyond.all() if own < 0 else not beyond.any()
+        for easy in [False, True]:
+            a = dict(s=8, m=0.5, easy_gradient=easy)
+            case("arcface", a, o, one(lambda o, a=a: arcface(o, **a)))
+
+    for op, f in {"mse_loss": F.mse_loss, "l1_loss": F.l1_loss}.items():
+        for reduction in ["none", "mean", "sum"]:
+            case(op, dict(reduction=reduction), {"x": n(3, 17, 5), "target": n(3, 17, 5)},
+                 one(lambda o, f=f, r=reduction: f(o["x"], o["target"], reduction=r)))
+    for target, made, a in [
+        ((2, 3, 16, 16), [(1, 1), (2, 2), (4, 4), (8, 8), (16, 16)], {}),
+        ((2, 3, 7, 5), [(3, 2), (7, 5), (9, 11)], {}),
+        ((2, 3, 7, 5), [(3, 2), (7, 5)], dict(sum_pixels=True)),
+        ((2, 3, 16, 16), [(16, 16)], {}),
+    ]:
+        o = {"target": n(*target)} | {f"in{1 + i}": n(*target[:2], *s) for i, s in enumerate(made)}
+        case("reconstruction_loss", a, o, one(lambda o, a=a: reconstruction(o, **a)))
+    for shape, dim in [((6, 19), -1), ((9, 21), 0), ((2, 17, 3, 2), 1), ((7,), 0)]:
+        case("softmax", dict(dim=dim), {"x": rounded(4 * n(*shape))}, one(lambda o, d=dim: F.softmax(o["x"], d)))
+        case("log_softmax", dict(dim=dim), {"x": rounded(4 * n(*shape))},
+             one(lambda o, d=dim: F.log_softmax(o["x"], d)))
+
+    # SGD: each step from the state before it, as floats; the first has no velocities yet, which is zero ones
+    for a in [dict(momentum=0.9), dict(momentum=0.9, weight_decay=0.01), dict(weight_decay=0.1),
+              dict(momentum=0.5, weight_decay=0.01, nesterov=True)]:
+        params = [n(2, 3, 3), n(17)]
+        m = [torch.zeros_like(p) for p in params] if "momentum" in a else []
+        for step in range(3):
+            grads = [rounded(0.1 * n(*p.shape)) for p in params]
+            o = {"rate": torch.tensor([real(0.1)], dtype=torch.double)}
+            o |= {f"in{1 + i}": x.clone() for i, x in enumerate(params + grads + m)}
+            results = sgd(params, grads, m, step, a)
+            case("sgd", dict(n=2, **a), o, lambda o, r=results: r, grad=False)
+            new = [rounded(x) for x in results.values()]
+            params, m = new[:2], new[2:]
 
     # Adam: each step from the state before it, as floats
     params = [n(2, 3, 3), n(17)]
@@ -175,19 +241,57 @@ def collect(g):
         params, m, v = new[:2], new[2:4], new[4:]
 
 
+def own_angle(o):
+    """theta of each sample: the angle to the centre of its own class."""
+    return torch.arccos((F.normalize(o["x"]) * F.normalize(o["w"])[o["labels"].long()]).sum(1))
+
+
 def arcface(o, s, m, easy_gradient):
-    """Deng et al. 2019, equation 3, with insightface's straight line beyond theta + m = pi."""
+    """Deng et al. 2019, equation 3, with insightface's straight line beyond theta + m = pi.
+
+    The easy gradient is what autograd makes of insightface's present code, which turns all cosines into angles, adds m
+    and turns them back in place under no_grad: it sees a product by s and nothing else.  That code has no straight
+    line; where theta + m > pi, which it would take round to growing cosines, the line is laid in the same way here.
+    """
     s, m = real(s), real(m)
     cosine = F.normalize(o["x"]) @ F.normalize(o["w"]).T
     rows = torch.arange(len(cosine))
     labels = o["labels"].long()
     own = cosine[rows, labels]
-    theta = torch.arccos(own)
-    moved = torch.where(theta + m <= math.pi, torch.cos(theta + m), own - m * math.sin(m))
-    if easy_gradient:   # the change made in place, unseen by autograd
-        moved = own + (moved - own).detach()
-    logits = s * torch.index_put(cosine, (rows, labels), moved)
+    line = own - m * math.sin(m)
+    if easy_gradient:
+        with torch.no_grad():
+            beyond = torch.arccos(own) + m > math.pi
+            cosine.arccos_()
+            cosine[rows, labels] += m
+            cosine.cos_()
+            cosine[rows[beyond], labels[beyond]] = line[beyond]
+        logits = s * cosine
+    else:
+        theta = torch.arccos(own)
+        moved = torch.where(theta + m <= math.pi, torch.cos(theta + m), line)
+        logits = s * torch.index_put(cosine, (rows, labels), moved)
     return F.cross_entropy(logits, labels, reduction="none")
+
+
+def reconstruction(o, sum_pixels=False):
+    """The paper's equation 4 over in1, in2, ...; with sum_pixels averaged over the batch alone."""
+    target, made = o["target"], [v for k, v in o.items() if k != "target"]
+    squares = [(F.interpolate(target, x.shape[2:], mode="area") - x) ** 2 for x in made]
+    return sum(q.sum() / len(target) if sum_pixels else q.mean() for q in squares) / (2 * len(made))
+
+
+def sgd(params, grads, m, step, a):
+    a = {k: v if isinstance(v, bool) else real(v) for k, v in a.items()}
+    held = [p.clone().requires_grad_() for p in params]
+    optimizer = torch.optim.SGD(held, lr=real(0.1), **a)
+    for i, (p, g) in enumerate(zip(held, grads)):
+        p.grad = g.clone()
+        if m and step:
+            optimizer.state[p] = {"momentum_buffer": m[i].clone()}
+    optimizer.step()
+    rest = held + [optimizer.state[p]["momentum_buffer"] for p in held if m]
+    return {"rest" if i == 0 else f"out{i}": x.detach() for i, x in enumerate(rest)}
 
 
 def adam(params, grads, m, v, step, a):
