@@ -31,6 +31,8 @@ static inline bool place_in_blocks(const FormatChoice *f)
     bool slice = !strcmp(f->op->name, "slice");
     const SliceAttrs *s = (const SliceAttrs *)f->attrs;
     const PadSliceAttrs *p = (const PadSliceAttrs *)f->attrs;
+    if ((slice ? s->step : p->step) != 1)
+        return false;
     int64_t start = slice ? s->start : p->start, stop = slice ? s->stop : start + f->in_shape[0].dim[1];
     int64_t size = slice ? f->in_shape[0].dim[1] : p->size;
     return start % LANES == 0 && (stop % LANES == 0 || stop == size);

@@ -104,17 +104,6 @@ Val op_reshape(Val x, Shape shape)
     return op_build(&op_reshape_def, &(ShapeAttrs){ints_of(shape)}, NULL, 1, x);
 }
 
-Val op_flatten(Val x)
-{
-    if (val_ok(x) && val_shape(x).rank == 0)
-        return prog_mistake(x.p, "flatten: x has rank 0 and no batch axis");
-    Shape s = val_shape(x);
-    int64_t rest = 1;
-    for (int i = 1; i < s.rank; i++)
-        rest *= s.dim[i];
-    return op_reshape(x, SHAPE(val_dim(x, 0), rest));
-}
-
 /* ---------------------------------------------------------------- broadcast_to */
 static void broadcast_infer(OpShapes *s)
 {
@@ -278,20 +267,29 @@ static const OpAttr slice_attrs[] = {
     {"axis", ATTR_INT, offsetof(SliceAttrs, axis), "0", "axis to cut"},
     {"start", ATTR_INT, offsetof(SliceAttrs, start), "0", "first element"},
     {"stop", ATTR_INT, offsetof(SliceAttrs, stop), "", "one past the last element"},
+    {"step", ATTR_INT, offsetof(SliceAttrs, step), "1", "from one element to the next"},
     ATTRS_END,
 };
 static const OpAttr pad_slice_attrs[] = {
     {"axis", ATTR_INT, offsetof(PadSliceAttrs, axis), "0", "axis to lengthen"},
     {"start", ATTR_INT, offsetof(PadSliceAttrs, start), "0", "zeros in front"},
     {"size", ATTR_INT, offsetof(PadSliceAttrs, size), "", "length of the axis of the result"},
+    {"step", ATTR_INT, offsetof(PadSliceAttrs, step), "1", "from one element's place to the next"},
     ATTRS_END,
 };
+
+static bool step_good(OpShapes *s, int step)
+{
+    if (step < 1)
+        op_mistake(s, "step is %d and must be at least 1", step);
+    return step >= 1;
+}
 
 static void slice_infer(OpShapes *s)
 {
     const SliceAttrs *a = s->attrs;
     int axis = any_operand(s) ? axis_of(s, a->axis) : -1;
-    if (axis < 0)
+    if (axis < 0 || !step_good(s, a->step))
         return;
     if (a->start < 0 || a->stop < a->start || a->stop > s->in[0].dim[axis]) {
         op_mistake(s, "elements %d .. %d are not within axis %d of size %ld", a->start, a->stop, axis,
@@ -299,23 +297,25 @@ static void slice_infer(OpShapes *s)
         return;
     }
     s->out[0] = s->in[0];
-    s->out[0].dim[axis] = a->stop - a->start;
+    s->out[0].dim[axis] = ((int64_t)a->stop - a->start + a->step - 1) / a->step;
 }
 
 static void slice_vjp(OpVjp *g)
 {
     const SliceAttrs *a = g->attrs;
-    g->din[0] = op_pad_slice(g->dout[0], a->axis, a->start, val_dim(g->in[0], a->axis));
+    g->din[0] = op_pad_slice_step(g->dout[0], a->axis, a->start, val_dim(g->in[0], a->axis), a->step);
 }
 
 static void pad_slice_infer(OpShapes *s)
 {
     const PadSliceAttrs *a = s->attrs;
     int axis = any_operand(s) ? axis_of(s, a->axis) : -1;
-    if (axis < 0)
+    if (axis < 0 || !step_good(s, a->step))
         return;
-    if (a->start < 0 || a->size < 0 || a->start + s->in[0].dim[axis] > a->size) {
-        op_mistake(s, "%ld elements at %d do not fit into size %d", (long)s->in[0].dim[axis], a->start, a->size);
+    int64_t n = s->in[0].dim[axis];
+    if (a->start < 0 || a->size < 0 || a->start > a->size || (n && (a->size - a->start - 1) / a->step + 1 < n) ||
+        (n && a->start == a->size)) {
+        op_mistake(s, "%ld elements at %d do not fit into size %d", (long)n, a->start, a->size);
         return;
     }
     s->out[0] = s->in[0];
@@ -325,33 +325,39 @@ static void pad_slice_infer(OpShapes *s)
 static void pad_slice_vjp(OpVjp *g)
 {
     const PadSliceAttrs *a = g->attrs;
-    g->din[0] = op_slice(g->dout[0], a->axis, a->start, a->start + val_dim(g->in[0], a->axis));
+    int64_t n = val_dim(g->in[0], a->axis);
+    g->din[0] = op_slice_step(g->dout[0], a->axis, a->start, a->start + (n ? (n - 1) * a->step + 1 : 0), a->step);
 }
 
 static const OpCase slice_cases[] = {
     {"5x17x3x3", "axis=0 start=1 stop=4"}, {"2x17x3x3", "axis=1 start=0 stop=16"},
     {"2x17x3x3", "axis=1 start=16 stop=17"}, {"2x40x2x3", "axis=1 start=16 stop=32"},
     {"2x17x3x3", "axis=1 start=3 stop=8"}, {"2x17x5x3", "axis=2 start=1 stop=4"},
-    {"2x3x4x5", "axis=-1 start=2 stop=5"}, {"7x9", "axis=1 start=0 stop=4"}, {"7", "axis=0 start=6 stop=7"}, CASES_END,
+    {"2x3x4x5", "axis=-1 start=2 stop=5"}, {"7x9", "axis=1 start=0 stop=4"}, {"7", "axis=0 start=6 stop=7"},
+    {"2x17x3x3", "axis=1 start=1 stop=17 step=3"}, {"1x40x5x7", "axis=-1 start=0 stop=7 step=2"},
+    {"2x20x7x3", "axis=2 start=1 stop=6 step=2"}, {"9", "axis=0 start=2 stop=8 step=5"}, CASES_END,
 };
 static const OpCase pad_slice_cases[] = {
     {"3x17x3x3", "axis=0 start=1 size=5"}, {"2x16x3x3", "axis=1 start=0 size=17"},
     {"2x1x3x3", "axis=1 start=16 size=17"}, {"2x16x2x3", "axis=1 start=16 size=40"},
     {"2x5x3x3", "axis=1 start=3 size=17"}, {"2x17x3x3", "axis=2 start=1 size=5"},
-    {"2x3x4x3", "axis=-1 start=2 size=5"}, {"7x4", "axis=1 start=0 size=9"}, {"1", "axis=0 start=6 size=7"}, CASES_END,
+    {"2x3x4x3", "axis=-1 start=2 size=5"}, {"7x4", "axis=1 start=0 size=9"}, {"1", "axis=0 start=6 size=7"},
+    {"2x6x3x3", "axis=1 start=1 size=17 step=3"}, {"1x40x5x4", "axis=-1 start=0 size=8 step=2"},
+    {"2x20x3x3", "axis=2 start=1 size=7 step=2"}, {"2", "axis=0 start=2 size=8 step=5"}, CASES_END,
 };
 static const OpCase slice_shapes[] = {
-    {"128x3x128x128", "axis=0 start=64 stop=128"}, {"8x512x16x16", "axis=1 start=0 stop=256"}, CASES_END,
+    {"128x3x128x128", "axis=0 start=64 stop=128"}, {"8x512x16x16", "axis=1 start=0 stop=256"},
+    {"8x64x112x112", "axis=3 start=0 stop=112 step=2"}, CASES_END,
 };
 static const OpCase pad_slice_shapes[] = {{"64x3x128x128", "axis=0 start=64 size=128"}, CASES_END};
 
 OP(slice) = {
-    .name = "slice", .formula = "y = x[start:stop] along axis", .operands = "x", .results = "y",
+    .name = "slice", .formula = "y = x[start:stop:step] along axis", .operands = "x", .results = "y",
     .attr_size = sizeof(SliceAttrs), .attrs = slice_attrs, .infer = slice_infer, .vjp = slice_vjp, .flop = no_flop,
     .cases = slice_cases, .shapes = slice_shapes,
 };
 OP(pad_slice) = {
-    .name = "pad_slice", .formula = "y = 0; y[start:start + n] = x along axis", .operands = "x", .results = "y",
+    .name = "pad_slice", .formula = "y = 0; y[start::step] = x along axis", .operands = "x", .results = "y",
     .attr_size = sizeof(PadSliceAttrs), .attrs = pad_slice_attrs, .infer = pad_slice_infer, .vjp = pad_slice_vjp,
     .flop = no_flop, .cases = pad_slice_cases, .shapes = pad_slice_shapes,
 };
@@ -364,17 +370,27 @@ static int narrow(int64_t v)
 
 Val op_slice(Val x, int axis, int64_t start, int64_t stop)
 {
+    return op_slice_step(x, axis, start, stop, 1);
+}
+
+Val op_slice_step(Val x, int axis, int64_t start, int64_t stop, int64_t step)
+{
     int64_t size = val_dim(x, axis);
     axis = axis_from_front(x, axis);
     start = start < 0 ? start + size : start;
     stop = stop < 0 ? stop + size : stop;
-    if (val_ok(x) && axis >= 0 && axis < val_shape(x).rank && start == 0 && stop == size)
+    if (val_ok(x) && axis >= 0 && axis < val_shape(x).rank && start == 0 && stop == size && step == 1)
         return x;
-    return op_build(&op_slice_def, &(SliceAttrs){axis, narrow(start), narrow(stop)}, NULL, 1, x);
+    return op_build(&op_slice_def, &(SliceAttrs){axis, narrow(start), narrow(stop), narrow(step)}, NULL, 1, x);
 }
 
 Val op_pad_slice(Val x, int axis, int64_t start, int64_t size)
 {
+    return op_pad_slice_step(x, axis, start, size, 1);
+}
+
+Val op_pad_slice_step(Val x, int axis, int64_t start, int64_t size, int64_t step)
+{
     axis = axis_from_front(x, axis);
-    return op_build(&op_pad_slice_def, &(PadSliceAttrs){axis, narrow(start), narrow(size)}, NULL, 1, x);
+    return op_build(&op_pad_slice_def, &(PadSliceAttrs){axis, narrow(start), narrow(size), narrow(step)}, NULL, 1, x);
 }

@@ -1,4 +1,4 @@
-/* shape.h - values in other shapes and orders, joined and cut.  All but op_flatten work on any dtype. */
+/* shape.h - values in other shapes and orders, joined and cut, of any dtype. */
 #ifndef OPS_SHAPE_H
 #define OPS_SHAPE_H
 
@@ -21,17 +21,15 @@ typedef struct ConcatAttrs {
 } ConcatAttrs;
 
 typedef struct SliceAttrs {
-    int axis, start, stop;
+    int axis, start, stop, step;
 } SliceAttrs;
 
 typedef struct PadSliceAttrs {
-    int axis, start, size;
+    int axis, start, size, step;
 } PadSliceAttrs;
 
 /* The same elements in C order under another shape; one dimension may be -1 and is computed.  Costs nothing. */
 Val op_reshape(Val x, Shape shape);
-/* (B, ...) -> (B, rest). */
-Val op_flatten(Val x);
 /* Repeats axes of size 1, and x as a whole along new axes in front (NumPy's rule). */
 Val op_broadcast_to(Val x, Shape shape);
 /* Axis i of y is axis permutation[i] of x. */
@@ -40,8 +38,11 @@ Val op_transpose(Val x, AttrInts permutation);
 Val op_concat(Vals xs, int axis);
 /* Elements start .. stop - 1 along an axis; negative axis, start and stop count from the end. */
 Val op_slice(Val x, int axis, int64_t start, int64_t stop);
-/* The transpose of slicing: x at position `start` of an axis of length `size` in zeros. */
+/* Every step-th of them, from `start` on; step is 1 or more. */
+Val op_slice_step(Val x, int axis, int64_t start, int64_t stop, int64_t step);
+/* The transpose of slicing: x at position `start` of an axis of length `size` in zeros, or at start, start + step, ... */
 Val op_pad_slice(Val x, int axis, int64_t start, int64_t size);
+Val op_pad_slice_step(Val x, int axis, int64_t start, int64_t size, int64_t step);
 
 #ifdef __cplusplus
 }

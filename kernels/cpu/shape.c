@@ -108,6 +108,26 @@ static void place(const Tensor *y, int64_t y_start, const Tensor *x, int64_t x_s
     }
 }
 
+/* Elements x_start, x_start + x_step, ... of x's axis to y_start, y_start + y_step, ... of y's, as many as the
+ * tensor that is gone through one by one has.  An axis of channels is not in blocks. */
+static void place_steps(const Tensor *y, int64_t y_start, int64_t y_step, const Tensor *x, int64_t x_start,
+                        int64_t x_step, int axis)
+{
+    Span from = span_of(x, axis), to = span_of(y, axis);
+    int64_t count = y_step == 1 ? to.extent : from.extent, size = y->dtype == U8 ? 1 : 4, bytes = size * to.inner;
+#pragma omp parallel for if (to.outer * count * to.inner > CPU_SERIAL)
+    for (int64_t o = 0; o < to.outer; o++) {
+        uint8_t *out = BYTES(*y) + (o * to.extent + y_start) * bytes;
+        const uint8_t *in = BYTES(*x) + (o * from.extent + x_start) * bytes;
+        if (bytes == 4)
+            for (int64_t i = 0; i < count; i++)
+                ((uint32_t *)out)[i * y_step] = ((const uint32_t *)in)[i * x_step];
+        else
+            for (int64_t i = 0; i < count; i++)
+                memcpy(out + i * y_step * bytes, in + i * x_step * bytes, (size_t)bytes);
+    }
+}
+
 static void concat(KernelCall *k)
 {
     int axis = shape_axis(((const ConcatAttrs *)k->attrs)->axis, k->out[0].shape.rank);
@@ -123,7 +143,10 @@ static void slice(KernelCall *k)
     const SliceAttrs *a = k->attrs;
     int axis = shape_axis(a->axis, k->out[0].shape.rank);
     int unit = k->out[0].format == C16 && axis == 1 ? LANES : 1;
-    place(&k->out[0], 0, &k->in[0], a->start / unit, span_of(&k->out[0], axis).extent, axis);
+    if (a->step > 1)
+        place_steps(&k->out[0], 0, 1, &k->in[0], a->start, a->step, axis);
+    else
+        place(&k->out[0], 0, &k->in[0], a->start / unit, span_of(&k->out[0], axis).extent, axis);
 }
 
 static void pad_slice(KernelCall *k)
@@ -132,7 +155,10 @@ static void pad_slice(KernelCall *k)
     int axis = shape_axis(a->axis, k->out[0].shape.rank);
     int unit = k->out[0].format == C16 && axis == 1 ? LANES : 1;
     memset(k->out[0].data, 0, tensor_bytes(&k->out[0], 4));
-    place(&k->out[0], a->start / unit, &k->in[0], 0, span_of(&k->in[0], axis).extent, axis);
+    if (a->step > 1)
+        place_steps(&k->out[0], a->start, a->step, &k->in[0], 0, 1, axis);
+    else
+        place(&k->out[0], a->start / unit, &k->in[0], 0, span_of(&k->in[0], axis).extent, axis);
 }
 
 KERNEL(broadcast_to, cpu) = {.run = broadcast_to};

@@ -29,43 +29,60 @@ static void transpose(KernelCall *k)
     gather_any(k, &w);
 }
 
-/* Stretches of `width` elements, one behind the other every y_pitch and x_pitch elements. */
+/* Stretches of `count` times `inner` elements, one behind the other every y_pitch and x_pitch elements; the parts of
+ * a stretch are y_step and x_step apart. */
+struct Places {
+    int64_t inner, count, y_pitch, x_pitch, y_step, x_step;
+};
+
 template <typename T>
-__global__ void place_kernel(T *y, const T *x, int64_t width, int64_t y_pitch, int64_t x_pitch, int64_t n)
+__global__ void place_kernel(T *y, const T *x, Places p, int64_t n)
 {
     int64_t i = CUDA_INDEX;
-    if (i < n)
-        y[i / width * y_pitch + i % width] = x[i / width * x_pitch + i % width];
+    if (i >= n)
+        return;
+    int64_t within = i % p.inner, part = i / p.inner % p.count, stretch = i / p.inner / p.count;
+    y[stretch * p.y_pitch + part * p.y_step + within] = x[stretch * p.x_pitch + part * p.x_step + within];
 }
 
-/* Puts the part of x from x_start on, `count` long along the axis, to y_start of y. */
-static void place(KernelCall *k, const Tensor *y, int64_t y_start, const Tensor *x, int64_t x_start, int64_t count,
-                  int axis)
+/* Every how many elements a tensor's axis is read or written, from the first on. */
+struct Steps {
+    int64_t first, step;
+};
+
+/* Puts `count` elements of x's axis, taken in steps, to y's in steps. */
+static void place(KernelCall *k, const Tensor *y, Steps ys, const Tensor *x, Steps xs, int64_t count, int axis)
 {
     Span from = span_of(x, axis), to = span_of(y, axis);
-    int64_t width = count * to.inner, n = to.outer * width, y_at = y_start * to.inner, x_at = x_start * from.inner;
-    int64_t y_pitch = to.extent * to.inner, x_pitch = from.extent * from.inner;
+    int64_t n = to.outer * count * to.inner, y_at = ys.first * to.inner, x_at = xs.first * from.inner;
+    Places p = {to.inner, count, to.extent * to.inner, from.extent * from.inner, ys.step * to.inner,
+                xs.step * from.inner};
     if (!n)
         return;
+    if (ys.step == 1 && xs.step == 1) {   /* the parts touch: one division less */
+        p.inner *= count;
+        p.count = 1;
+    }
     if (y->dtype == U8)
         LAUNCH(place_kernel<uint8_t>, cuda_grid(n), CUDA_BLOCK, 0, cuda_stream(k), BYTES(*y) + y_at,
-               (const uint8_t *)x->data + x_at, width, y_pitch, x_pitch, n);
+               (const uint8_t *)x->data + x_at, p, n);
     else
         LAUNCH(place_kernel<int32_t>, cuda_grid(n), CUDA_BLOCK, 0, cuda_stream(k), INT(*y) + y_at,
-               (const int32_t *)x->data + x_at, width, y_pitch, x_pitch, n);
+               (const int32_t *)x->data + x_at, p, n);
 }
 
 static void concat(KernelCall *k)
 {
     int axis = shape_axis(((const ConcatAttrs *)k->attrs)->axis, k->out[0].shape.rank);
     for (int64_t i = 0, at = 0; i < k->nin; at += k->in[i].shape.dim[axis], i++)
-        place(k, &k->out[0], at, &k->in[i], 0, k->in[i].shape.dim[axis], axis);
+        place(k, &k->out[0], {at, 1}, &k->in[i], {0, 1}, k->in[i].shape.dim[axis], axis);
 }
 
 static void slice(KernelCall *k)
 {
     const SliceAttrs *a = (const SliceAttrs *)k->attrs;
-    place(k, &k->out[0], 0, &k->in[0], a->start, a->stop - a->start, shape_axis(a->axis, k->out[0].shape.rank));
+    int axis = shape_axis(a->axis, k->out[0].shape.rank);
+    place(k, &k->out[0], {0, 1}, &k->in[0], {a->start, a->step}, k->out[0].shape.dim[axis], axis);
 }
 
 static void pad_slice(KernelCall *k)
@@ -73,7 +90,7 @@ static void pad_slice(KernelCall *k)
     const PadSliceAttrs *a = (const PadSliceAttrs *)k->attrs;
     int axis = shape_axis(a->axis, k->out[0].shape.rank);
     k->device->fill(k->device, k->out[0].data, 0, tensor_bytes(&k->out[0], 4));
-    place(k, &k->out[0], a->start, &k->in[0], 0, k->in[0].shape.dim[axis], axis);
+    place(k, &k->out[0], {a->start, a->step}, &k->in[0], {0, 1}, k->in[0].shape.dim[axis], axis);
 }
 
 KERNEL(broadcast_to, cuda) = {.run = broadcast_to};

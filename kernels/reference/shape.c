@@ -40,15 +40,21 @@ static void transpose(KernelCall *k)
     gather(&k->out[0], &k->in[0], moved);
 }
 
-/* Puts `count` elements of x's axis from x_start on to y_start of y's. */
-static void place(const Tensor *y, int64_t y_start, const Tensor *x, int64_t x_start, int64_t count, int axis)
+/* Every how many elements a tensor's axis is read or written, from the first on. */
+typedef struct Steps {
+    int64_t first, step;
+} Steps;
+
+/* Puts `count` elements of x's axis, taken in steps, to y's in steps. */
+static void place(const Tensor *y, Steps ys, const Tensor *x, Steps xs, int64_t count, int axis)
 {
     axis = axis < 0 ? axis + y->shape.rank : axis;
     Span from = span_of(x, axis), to = span_of(y, axis);
     size_t bytes = element_bytes(y) * (size_t)to.inner;
-    for (int64_t o = 0; o < to.outer && count; o++)
-        memcpy(BYTES(*y) + (size_t)(o * to.extent + y_start) * bytes,
-               BYTES(*x) + (size_t)(o * from.extent + x_start) * bytes, (size_t)count * bytes);
+    for (int64_t o = 0; o < to.outer && bytes; o++)
+        for (int64_t i = 0; i < count; i++)
+            memcpy(BYTES(*y) + (size_t)(o * to.extent + ys.first + i * ys.step) * bytes,
+                   BYTES(*x) + (size_t)(o * from.extent + xs.first + i * xs.step) * bytes, bytes);
 }
 
 static void concat(KernelCall *k)
@@ -56,13 +62,14 @@ static void concat(KernelCall *k)
     int axis = ((const ConcatAttrs *)k->attrs)->axis;
     axis = axis < 0 ? axis + k->out[0].shape.rank : axis;
     for (int64_t i = 0, at = 0; i < k->nin; at += k->in[i].shape.dim[axis], i++)
-        place(&k->out[0], at, &k->in[i], 0, k->in[i].shape.dim[axis], axis);
+        place(&k->out[0], (Steps){at, 1}, &k->in[i], (Steps){0, 1}, k->in[i].shape.dim[axis], axis);
 }
 
 static void slice(KernelCall *k)
 {
     const SliceAttrs *a = k->attrs;
-    place(&k->out[0], 0, &k->in[0], a->start, a->stop - a->start, a->axis);
+    int axis = a->axis < 0 ? a->axis + k->out[0].shape.rank : a->axis;
+    place(&k->out[0], (Steps){0, 1}, &k->in[0], (Steps){a->start, a->step}, k->out[0].shape.dim[axis], axis);
 }
 
 static void pad_slice(KernelCall *k)
@@ -70,7 +77,7 @@ static void pad_slice(KernelCall *k)
     const PadSliceAttrs *a = k->attrs;
     int axis = a->axis < 0 ? a->axis + k->out[0].shape.rank : a->axis;
     memset(k->out[0].data, 0, (size_t)COUNT(k->out[0]) * element_bytes(&k->out[0]));
-    place(&k->out[0], a->start, &k->in[0], 0, k->in[0].shape.dim[axis], axis);
+    place(&k->out[0], (Steps){a->start, a->step}, &k->in[0], (Steps){0, 1}, k->in[0].shape.dim[axis], axis);
 }
 
 KERNEL(broadcast_to, reference) = {.run = broadcast_to};
