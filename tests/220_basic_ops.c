@@ -12,6 +12,7 @@
 #include "engine/ops/reduce.h"
 #include "engine/ops/shape.h"
 #include "engine/ops/unary.h"
+#include "engine/ops/view.h"
 #include "tests/test.h"
 
 static Plan *compile(Prog *p, Vals outputs, Vals updates)
@@ -447,6 +448,12 @@ TEST(mistakes_are_named)
     MISTAKE(op_slice(a, -3, 0, 1), "slice", "axis", "(2, 3)");
     MISTAKE(op_slice(a, 0, 0, INT64_C(1) << 40), "slice", "axis 0", "size 2");
     MISTAKE(op_pad_slice(a, 1, 3, 5), "pad_slice", "3 elements", "size 5");
+    MISTAKE(op_pad_slice_step(a, 1, 0, 4, 2), "pad_slice", "3 elements", "size 4");
+    MISTAKE(op_slice_step(a, 1, 0, 3, 0), "slice", "step is 0", "at least 1");
+    MISTAKE(op_unsqueeze(a, INTS(1, 1)), "unsqueeze", "axis 1", "twice");
+    MISTAKE(op_squeeze(a, INTS(2)), "squeeze", "axis 2", "2 axes");
+    MISTAKE(op_flatten_dims(a, 1, 0), "flatten", "1 to 0", "2 of x");
+    MISTAKE(op_reduce_max(a, INTS(1, -1), false), "reduce_max", "different", "(2, 3)");
     MISTAKE(op_fill(p, SHAPE(2, -1), 0), "fill", "dimension 1", "negative");
     MISTAKE(op_assign(a, b), "assign", "shape", "(4, 3)");
     MISTAKE(op_assign(n, NONE), "assign", "value", "missing");

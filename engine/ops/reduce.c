@@ -6,9 +6,10 @@
 #include "engine/ops/affine.h"
 #include "engine/ops/infer.h"
 #include "engine/ops/shape.h"
+#include "engine/ops/unary.h"
 
 static const OpAttr attrs[] = {
-    {"axes", ATTR_INTS, offsetof(ReduceAttrs, axes), "", "axes to sum over; none: all"},
+    {"axes", ATTR_INTS, offsetof(ReduceAttrs, axes), "", "axes that go; none: all"},
     {"keepdims", ATTR_BOOL, offsetof(ReduceAttrs, keepdims), "false", "leave them with size 1"},
     ATTRS_END,
 };
@@ -59,6 +60,49 @@ static void infer(OpShapes *s)
     s->out[0] = reduced(s->in[0], reduce_mask(a, s->in[0].rank), a->keepdims);
 }
 
+/* Nothing has no largest element. */
+static bool all_hold(OpShapes *s)
+{
+    for (int i = 0; i < s->in[0].rank; i++)
+        if (s->in[0].dim[i] < 1)
+            return op_mistake(s, "axis %d of x has no elements", i), false;
+    return true;
+}
+
+static void max_infer(OpShapes *s)
+{
+    if (infer_operand(s, 0, F32, -1) && all_hold(s))
+        infer(s);
+}
+
+static void max_grad_infer(OpShapes *s)
+{
+    for (int i = 0; i < 3; i++)
+        if (!infer_operand(s, i, F32, -1))
+            return;
+    const ReduceAttrs *a = s->attrs;
+    Shape x = s->in[0];
+    if (!all_hold(s))
+        return;
+    if (!axes_fit(a->axes, x.rank)) {
+        op_mistake(s, "axes must be different and within the %d axes of x", x.rank);
+        return;
+    }
+    Shape y = reduced(x, reduce_mask(a, x.rank), a->keepdims);
+    if (!shape_equal(s->in[1], y) || !shape_equal(s->in[2], y)) {
+        char text[96];
+        op_mistake(s, "y and dy must be %s", shape_text(y, text, sizeof text));
+        return;
+    }
+    s->out[0] = x;
+}
+
+static void max_vjp(OpVjp *g)
+{
+    const ReduceAttrs *a = g->attrs;
+    g->din[0] = op_reduce_max_grad(g->in[0], g->out[0], g->dout[0], a->axes, a->keepdims);
+}
+
 static void vjp(OpVjp *g)
 {
     const ReduceAttrs *a = g->attrs;
@@ -72,6 +116,26 @@ static double flop(const OpShapes *s)
     return (double)shape_count(s->in[0]);
 }
 
+/* A comparison and a count, then a product, for each element. */
+static double grad_flop(const OpShapes *s)
+{
+    return 3 * (double)shape_count(s->in[0]);
+}
+
+static Val expand_mean(Prog *p, const Val *in, int nin, const void *attrs)
+{
+    const ReduceAttrs *a = attrs;
+    (void)p, (void)nin;
+    return op_reduce_mean(in[0], a->axes, a->keepdims);
+}
+
+static Val expand_min(Prog *p, const Val *in, int nin, const void *attrs)
+{
+    const ReduceAttrs *a = attrs;
+    (void)p, (void)nin;
+    return op_reduce_min(in[0], a->axes, a->keepdims);
+}
+
 static const OpCase cases[] = {
     {"2x3x4x5", "axes=0,2,3"}, {"2x17x3x3", "axes=0,2,3"}, {"2x17x3x3", "axes=0,2,3 keepdims=true"},
     {"3x32x1x1", "axes=0,2,3"}, {"2x3x4x5", ""}, {"2x17x3x3", ""}, {"7", ""}, {"s", ""}, {"2x3x4x5", "axes=1"},
@@ -82,10 +146,39 @@ static const OpCase shapes[] = {
     {"8x64x128x128", "axes=0,2,3"}, {"8x512x16x16", "axes=0,2,3"}, {"128x512", "axes=0"}, {"8x3x128x128", ""},
     {"8x2048x4x4", "axes=2,3"}, CASES_END,
 };
+static const OpCase max_grad_cases[] = {
+    {"2x17x3x3 17 17", "axes=0,2,3"}, {"3x2x3x2x5 2x2 2x2", "axes=0,2,4"}, {"9x13 1x13 1x13", "axes=0 keepdims=true"},
+    {"7 s s", ""}, CASES_END,
+};
+static const OpCase max_grad_shapes[] = {
+    {"8x64x56x56 8x64 8x64", "axes=2,3"}, {"128x512 128 128", "axes=1"}, CASES_END,
+};
 
 OP(reduce_sum) = {
     .name = "reduce_sum", .formula = "y = sum of x over axes", .operands = "x", .results = "y",
     .attr_size = sizeof(ReduceAttrs), .attrs = attrs, .infer = infer, .vjp = vjp, .flop = flop,
+    .cases = cases, .shapes = shapes,
+};
+
+OP(reduce_mean) = {
+    .name = "reduce_mean", .formula = "y = mean of x over axes", .operands = "x", .results = "y",
+    .attr_size = sizeof(ReduceAttrs), .attrs = attrs, .flags = OP_EXPAND, .expand = expand_mean,
+    .cases = cases, .shapes = shapes,
+};
+OP(reduce_max) = {
+    .name = "reduce_max", .formula = "y = max of x over axes", .operands = "x", .results = "y",
+    .attr_size = sizeof(ReduceAttrs), .attrs = attrs, .infer = max_infer, .vjp = max_vjp, .flop = flop,
+    .cases = cases, .shapes = shapes,
+};
+/* Linear in dy only: x and y say where it goes, and no model differentiates twice. */
+OP(reduce_max_grad) = {
+    .name = "reduce_max_grad", .formula = "dx = dy / number of x equal to y where x = y, else 0",
+    .operands = "x y dy", .results = "dx", .attr_size = sizeof(ReduceAttrs), .attrs = attrs, .flags = OP_NO_GRAD,
+    .infer = max_grad_infer, .flop = grad_flop, .cases = max_grad_cases, .shapes = max_grad_shapes,
+};
+OP(reduce_min) = {
+    .name = "reduce_min", .formula = "y = -max of -x over axes", .operands = "x", .results = "y",
+    .attr_size = sizeof(ReduceAttrs), .attrs = attrs, .flags = OP_EXPAND, .expand = expand_min,
     .cases = cases, .shapes = shapes,
 };
 
@@ -103,13 +196,36 @@ static AttrInts axes_sorted(AttrInts axes, int rank)
     return sorted;
 }
 
-Val op_reduce_sum(Val x, AttrInts axes, bool keepdims)
+static ReduceAttrs canonical(Val x, AttrInts axes, bool keepdims)
 {
     ReduceAttrs a;
     memset(&a, 0, sizeof a);
     a.axes = val_ok(x) ? axes_sorted(axes, val_shape(x).rank) : axes;
     a.keepdims = keepdims;
+    return a;
+}
+
+Val op_reduce_sum(Val x, AttrInts axes, bool keepdims)
+{
+    ReduceAttrs a = canonical(x, axes, keepdims);
     return op_build(&op_reduce_sum_def, &a, NULL, 1, x);
+}
+
+Val op_reduce_max(Val x, AttrInts axes, bool keepdims)
+{
+    ReduceAttrs a = canonical(x, axes, keepdims);
+    return op_build(&op_reduce_max_def, &a, NULL, 1, x);
+}
+
+Val op_reduce_max_grad(Val x, Val y, Val dy, AttrInts axes, bool keepdims)
+{
+    ReduceAttrs a = canonical(x, axes, keepdims);
+    return op_build(&op_reduce_max_grad_def, &a, NULL, 3, x, y, dy);
+}
+
+Val op_reduce_min(Val x, AttrInts axes, bool keepdims)
+{
+    return op_neg(op_reduce_max(op_neg(x), axes, keepdims));
 }
 
 Val op_reduce_mean(Val x, AttrInts axes, bool keepdims)

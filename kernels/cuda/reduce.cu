@@ -1,8 +1,9 @@
-/* reduce.cu - sums over axes in two launches with a fixed tree, plain or channels last.
+/* reduce.cu - sums and maxima over axes in two launches with a fixed tree, plain or channels last.
  *   rows     x's innermost loop is summed: a warp takes a chunk of 2,048 terms of one result
  *   columns  it is kept (bias gradients of linear layers, channels last): a block of 32 columns x 8 adds 256 rows
  *   finish   a block a result adds its chunks, in double
- *   bound    memory: 4 bytes an element of x */
+ *   maximum's gradient  a block a result (rows) or a thread a result (columns): counts, then writes
+ *   bound    memory: 4 bytes an element of x; the gradient reads x twice and writes dx */
 #include "kernels/cuda/cu.h"
 #include "kernels/cuda/cuda.h"
 
@@ -17,68 +18,134 @@ typedef struct ReduceJob {
     int columns;
 } ReduceJob;
 
+/* Sum, or the larger one, NaN if either is. */
+template <bool MAXIMUM, typename T>
+__device__ static inline T join(T a, T b)
+{
+    if (!MAXIMUM)
+        return a + b;
+    return b > a || b != b ? b : a;
+}
+
+template <bool MAXIMUM>
+__device__ static inline float nothing()
+{
+    return MAXIMUM ? -INFINITY : 0;
+}
+
+template <bool MAXIMUM>
 __device__ static inline float warp_total(float v)
 {
     for (int o = 16; o > 0; o >>= 1)
-        v += __shfl_down_sync(0xffffffffu, v, o);
+        v = join<MAXIMUM>(v, __shfl_down_sync(0xffffffffu, v, o));
     return v;
 }
 
 /* partial[chunk][output], or y itself where there is one chunk. */
+template <bool MAXIMUM>
 __global__ void reduce_rows_kernel(const float *x, float *partial, ReduceJob j)
 {
     int lane = threadIdx.x & 31;
     int64_t unit = CUDA_INDEX >> 5, output = unit / j.chunks, chunk = unit % j.chunks;
-    float sum = 0;
+    float sum = nothing<MAXIMUM>();
     if (output < j.outputs) {
         const float *from = x + walk_offset(j.kept, output).at[0];
         int64_t end = (chunk + 1) * j.chunk < j.terms ? (chunk + 1) * j.chunk : j.terms;
         for (int64_t r = chunk * j.chunk + lane; r < end; r += 32)
-            sum += from[walk_offset(j.summed, r).at[0]];
+            sum = join<MAXIMUM>(sum, from[walk_offset(j.summed, r).at[0]]);
     }
-    sum = warp_total(sum);
+    sum = warp_total<MAXIMUM>(sum);
     if (lane == 0 && output < j.outputs)
         partial[chunk * j.outputs + output] = sum;
 }
 
+template <bool MAXIMUM>
 __global__ void reduce_columns_kernel(const float *x, float *partial, ReduceJob j)
 {
     __shared__ float sums[ROWS][COLUMNS];
     int column = threadIdx.x % COLUMNS, row = threadIdx.x / COLUMNS;
     int64_t tiles = (j.outputs + COLUMNS - 1) / COLUMNS, chunk = blockIdx.x / tiles;
     int64_t output = blockIdx.x % tiles * COLUMNS + column;
-    float sum = 0;
+    float sum = nothing<MAXIMUM>();
     if (output < j.outputs) {
         const float *from = x + walk_offset(j.kept, output).at[0];
         int64_t end = (chunk + 1) * j.chunk < j.terms ? (chunk + 1) * j.chunk : j.terms;
         for (int64_t r = chunk * j.chunk + row; r < end; r += ROWS)
-            sum += from[walk_offset(j.summed, r).at[0]];
+            sum = join<MAXIMUM>(sum, from[walk_offset(j.summed, r).at[0]]);
     }
     sums[row][column] = sum;
     __syncthreads();
     if (row == 0 && output < j.outputs) {
         for (int i = 1; i < ROWS; i++)
-            sum += sums[i][column];
+            sum = join<MAXIMUM>(sum, sums[i][column]);
         partial[chunk * j.outputs + output] = sum;
     }
 }
 
+template <bool MAXIMUM>
 __global__ void reduce_finish_kernel(const float *partial, float *y, int64_t outputs, int64_t chunks)
 {
     __shared__ double sums[CUDA_BLOCK];
     int t = threadIdx.x;
-    double sum = 0;
+    double sum = nothing<MAXIMUM>();
     for (int64_t c = t; c < chunks; c += CUDA_BLOCK)
-        sum += partial[c * outputs + blockIdx.x];
+        sum = join<MAXIMUM, double>(sum, partial[c * outputs + blockIdx.x]);
     sums[t] = sum;
     __syncthreads();
     for (int half = CUDA_BLOCK / 2; half > 0; half /= 2) {
         if (t < half)
-            sums[t] += sums[t + half];
+            sums[t] = join<MAXIMUM>(sums[t], sums[t + half]);
         __syncthreads();
     }
     if (t == 0)
         y[blockIdx.x] = (float)sums[0];
+}
+
+__device__ static inline bool equal(float a, float b)
+{
+    return a == b || (a != a && b != b);
+}
+
+/* A block a result. */
+__global__ void reduce_max_grad_rows_kernel(const float *x, const float *y, const float *dy, float *dx, ReduceJob j)
+{
+    __shared__ int counts[CUDA_BLOCK];
+    int t = threadIdx.x;
+    int64_t base = walk_offset(j.kept, blockIdx.x).at[0];
+    float most = y[blockIdx.x];
+    int count = 0;
+    for (int64_t r = t; r < j.terms; r += CUDA_BLOCK)
+        count += equal(x[base + walk_offset(j.summed, r).at[0]], most);
+    counts[t] = count;
+    __syncthreads();
+    for (int half = CUDA_BLOCK / 2; half > 0; half /= 2) {
+        if (t < half)
+            counts[t] += counts[t + half];
+        __syncthreads();
+    }
+    float part = dy[blockIdx.x] / (float)counts[0];
+    for (int64_t r = t; r < j.terms; r += CUDA_BLOCK) {
+        int64_t at = base + walk_offset(j.summed, r).at[0];
+        dx[at] = equal(x[at], most) ? part : 0;
+    }
+}
+
+/* A thread a result: neighbours read neighbours. */
+__global__ void reduce_max_grad_columns_kernel(const float *x, const float *y, const float *dy, float *dx, ReduceJob j)
+{
+    int64_t output = CUDA_INDEX;
+    if (output >= j.outputs)
+        return;
+    int64_t base = walk_offset(j.kept, output).at[0];
+    float most = y[output];
+    int count = 0;
+    for (int64_t r = 0; r < j.terms; r++)
+        count += equal(x[base + walk_offset(j.summed, r).at[0]], most);
+    float part = dy[output] / (float)count;
+    for (int64_t r = 0; r < j.terms; r++) {
+        int64_t at = base + walk_offset(j.summed, r).at[0];
+        dx[at] = equal(x[at], most) ? part : 0;
+    }
 }
 
 static ReduceJob job_of(const KernelCall *k)
@@ -100,7 +167,8 @@ static int prepare(KernelCall *k)
     return 0;
 }
 
-static void reduce_sum(KernelCall *k)
+template <bool MAXIMUM>
+static void reduce(KernelCall *k)
 {
     ReduceJob j = job_of(k);
     if (!j.outputs)
@@ -111,14 +179,36 @@ static void reduce_sum(KernelCall *k)
     }
     float *partial = j.chunks > 1 ? (float *)k->workspace : FLOATS(k->out[0]);
     if (j.columns)
-        LAUNCH(reduce_columns_kernel, (unsigned)((j.outputs + COLUMNS - 1) / COLUMNS * j.chunks), CUDA_BLOCK, 0,
+        LAUNCH(reduce_columns_kernel<MAXIMUM>, (unsigned)((j.outputs + COLUMNS - 1) / COLUMNS * j.chunks), CUDA_BLOCK, 0,
                cuda_stream(k), FLOATS(k->in[0]), partial, j);
     else
-        LAUNCH(reduce_rows_kernel, cuda_grid(j.outputs * j.chunks * 32), CUDA_BLOCK, 0, cuda_stream(k),
+        LAUNCH(reduce_rows_kernel<MAXIMUM>, cuda_grid(j.outputs * j.chunks * 32), CUDA_BLOCK, 0, cuda_stream(k),
                FLOATS(k->in[0]), partial, j);
     if (j.chunks > 1)
-        LAUNCH(reduce_finish_kernel, (unsigned)j.outputs, CUDA_BLOCK, 0, cuda_stream(k), partial, FLOATS(k->out[0]),
-               j.outputs, j.chunks);
+        LAUNCH(reduce_finish_kernel<MAXIMUM>, (unsigned)j.outputs, CUDA_BLOCK, 0, cuda_stream(k), partial,
+               FLOATS(k->out[0]), j.outputs, j.chunks);
+}
+
+static void reduce_sum(KernelCall *k)
+{
+    reduce<false>(k);
+}
+
+static void reduce_max(KernelCall *k)
+{
+    reduce<true>(k);
+}
+
+static void reduce_max_grad(KernelCall *k)
+{
+    ReduceJob j = job_of(k);
+    const float *x = FLOATS(k->in[0]), *y = FLOATS(k->in[1]), *dy = FLOATS(k->in[2]);
+    if (j.columns)
+        LAUNCH(reduce_max_grad_columns_kernel, cuda_grid(j.outputs), CUDA_BLOCK, 0, cuda_stream(k), x, y, dy,
+               FLOATS(k->out[0]), j);
+    else
+        LAUNCH(reduce_max_grad_rows_kernel, (unsigned)j.outputs, CUDA_BLOCK, 0, cuda_stream(k), x, y, dy,
+               FLOATS(k->out[0]), j);
 }
 
 /* Channels last: the order of what is kept must be that of the plain result. */
@@ -130,3 +220,5 @@ static void formats(FormatChoice *f)
 }
 
 KERNEL(reduce_sum, cuda) = {.run = reduce_sum, .prepare = prepare, .formats = formats};
+KERNEL(reduce_max, cuda) = {.run = reduce_max, .prepare = prepare, .formats = formats};
+KERNEL(reduce_max_grad, cuda) = {.run = reduce_max_grad};
