@@ -40,7 +40,7 @@ Val op_concat(Vals xs, int axis);
 Val op_slice(Val x, int axis, int64_t start, int64_t stop);
 /* Every step-th of them, from `start` on; step is 1 or more. */
 Val op_slice_step(Val x, int axis, int64_t start, int64_t stop, int64_t step);
-/* The transpose of slicing: x at position `start` of an axis of length `size` in zeros, or at start, start + step, ... */
+/* The transpose of slicing: x at start, start + 1 (or start + step), ... of an axis of length `size` in zeros. */
 Val op_pad_slice(Val x, int axis, int64_t start, int64_t size);
 Val op_pad_slice_step(Val x, int axis, int64_t start, int64_t size, int64_t step);
 

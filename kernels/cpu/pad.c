@@ -61,8 +61,8 @@ static void pad_grad(KernelCall *k)
         float *dx = FLOATS(k->out[0]) + r * wide;
         memset(dx, 0, sizeof *dx * (size_t)wide);
         for (int i = 0; i < na * nb; i++) {
-            const float *dy = FLOATS(k->in[0]) + ((outer * j.y[0] + oa[i / nb]) * j.y[1] + ob[i % nb]) * j.y[2] * j.inner;
-            const float *seen = dy + j.before[2] * j.inner;
+            int64_t row = (outer * j.y[0] + oa[i / nb]) * j.y[1] + ob[i % nb];
+            const float *seen = FLOATS(k->in[0]) + (row * j.y[2] + j.before[2]) * j.inner;
             for (int64_t c = 0; c < wide; c++)
                 dx[c] += seen[c];
             for (int64_t c = 1; c <= j.before[2]; c++)

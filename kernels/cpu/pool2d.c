@@ -21,16 +21,16 @@ static Planes planes_of(const Tensor *t)
 
 BODY max_forward(KernelCall *k, const int lanes)
 {
-    Pool2dAttrs a = pool_attrs(k->attrs);
+    PoolWindow a = pool_window(k->attrs);
     Planes px = planes_of(&k->in[0]), py = planes_of(&k->out[0]);
 #pragma omp parallel for collapse(2)
     for (int64_t p = 0; p < px.n; p++)
         for (int64_t oy = 0; oy < py.height; oy++) {
             const float *x = FLOATS(k->in[0]) + p * px.height * px.width * lanes;
             float *y = FLOATS(k->out[0]) + (p * py.height + oy) * py.width * lanes;
-            PoolSpan rows = pool_span(&a, oy, px.height);
+            PoolSpan rows = pool_span(&a.rows, oy, px.height);
             for (int64_t ox = 0; ox < py.width; ox++, y += lanes) {
-                PoolSpan columns = pool_span(&a, ox, px.width);
+                PoolSpan columns = pool_span(&a.columns, ox, px.width);
                 float best[16];
                 for (int l = 0; l < lanes; l++)
                     best[l] = x[(rows.begin * px.width + columns.begin) * lanes + l];
@@ -48,7 +48,7 @@ BODY max_forward(KernelCall *k, const int lanes)
 
 BODY max_backward(KernelCall *k, const int lanes)
 {
-    Pool2dAttrs a = pool_attrs(k->attrs);
+    PoolWindow a = pool_window(k->attrs);
     Planes px = planes_of(&k->in[0]), py = planes_of(&k->in[1]);
 #pragma omp parallel for
     for (int64_t p = 0; p < px.n; p++) {
@@ -57,9 +57,9 @@ BODY max_backward(KernelCall *k, const int lanes)
         float *dx = FLOATS(k->out[0]) + p * px.height * px.width * lanes;
         memset(dx, 0, sizeof(float) * (size_t)(px.height * px.width * lanes));
         for (int64_t oy = 0; oy < py.height; oy++) {
-            PoolSpan rows = pool_span(&a, oy, px.height);
+            PoolSpan rows = pool_span(&a.rows, oy, px.height);
             for (int64_t ox = 0; ox < py.width; ox++, dy += lanes) {
-                PoolSpan columns = pool_span(&a, ox, px.width);
+                PoolSpan columns = pool_span(&a.columns, ox, px.width);
                 float best[16];
                 int32_t at[16];
                 for (int l = 0; l < lanes; l++) {
@@ -83,16 +83,16 @@ BODY max_backward(KernelCall *k, const int lanes)
 
 BODY avg_forward(KernelCall *k, const int lanes)
 {
-    Pool2dAttrs a = pool_attrs(k->attrs);
+    PoolWindow a = pool_window(k->attrs);
     Planes px = planes_of(&k->in[0]), py = planes_of(&k->out[0]);
 #pragma omp parallel for collapse(2)
     for (int64_t p = 0; p < px.n; p++)
         for (int64_t oy = 0; oy < py.height; oy++) {
             const float *x = FLOATS(k->in[0]) + p * px.height * px.width * lanes;
             float *y = FLOATS(k->out[0]) + (p * py.height + oy) * py.width * lanes;
-            PoolSpan rows = pool_span(&a, oy, px.height);
+            PoolSpan rows = pool_span(&a.rows, oy, px.height);
             for (int64_t ox = 0; ox < py.width; ox++, y += lanes) {
-                PoolSpan columns = pool_span(&a, ox, px.width);
+                PoolSpan columns = pool_span(&a.columns, ox, px.width);
                 float sum[16] = {0}, share = 1 / (float)(rows.counted * columns.counted);
                 for (int64_t i = rows.begin; i < rows.end; i++)
                     for (int64_t j = columns.begin; j < columns.end; j++)
@@ -106,21 +106,21 @@ BODY avg_forward(KernelCall *k, const int lanes)
 
 BODY avg_backward(KernelCall *k, const int lanes)
 {
-    Pool2dAttrs a = pool_attrs(k->attrs);
+    PoolWindow a = pool_window(k->attrs);
     Planes px = planes_of(&k->out[0]), py = planes_of(&k->in[0]);
 #pragma omp parallel for collapse(2)
     for (int64_t p = 0; p < px.n; p++)
         for (int64_t i = 0; i < px.height; i++) {
             const float *dy = FLOATS(k->in[0]) + p * py.height * py.width * lanes;
             float *dx = FLOATS(k->out[0]) + (p * px.height + i) * px.width * lanes;
-            PoolSpan rows = pool_windows(&a, i, py.height);
+            PoolSpan rows = pool_windows(&a.rows, i, px.height, py.height);
             for (int64_t j = 0; j < px.width; j++, dx += lanes) {
-                PoolSpan columns = pool_windows(&a, j, py.width);
+                PoolSpan columns = pool_windows(&a.columns, j, px.width, py.width);
                 float sum[16] = {0};
                 for (int64_t oy = rows.begin; oy < rows.end; oy++)
                     for (int64_t ox = columns.begin; ox < columns.end; ox++) {
-                        float share = 1 / (float)(pool_span(&a, oy, px.height).counted *
-                                                  pool_span(&a, ox, px.width).counted);
+                        float share = 1 / (float)(pool_span(&a.rows, oy, px.height).counted *
+                                                  pool_span(&a.columns, ox, px.width).counted);
                         for (int l = 0; l < lanes; l++)
                             sum[l] += dy[(oy * py.width + ox) * lanes + l] * share;
                     }
@@ -208,6 +208,8 @@ static void formats_global_grad(FormatChoice *f)
 
 KERNEL(max_pool2d, cpu) = {.run = max_pool2d, .formats = formats_same};
 KERNEL(max_pool2d_grad, cpu) = {.run = max_pool2d_grad, .formats = formats_same};
+KERNEL(adaptive_max_pool2d, cpu) = {.run = max_pool2d, .formats = formats_same};
+KERNEL(adaptive_max_pool2d_grad, cpu) = {.run = max_pool2d_grad, .formats = formats_same};
 KERNEL(avg_pool2d, cpu) = {.run = avg_pool2d, .formats = formats_same};
 KERNEL(avg_pool2d_grad, cpu) = {.run = avg_pool2d_grad, .formats = formats_same};
 KERNEL(global_avg_pool, cpu) = {.run = global_avg_pool, .formats = formats_global};

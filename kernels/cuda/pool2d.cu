@@ -62,19 +62,19 @@ __device__ static int64_t pool_first_maximum(const float *plane, int64_t step, i
     return best;
 }
 
-__global__ void max_pool2d_kernel(const float *x, float *y, Pool2dAttrs a, PoolSide sx, PoolSide sy, int64_t n)
+__global__ void max_pool2d_kernel(const float *x, float *y, PoolWindow a, PoolSide sx, PoolSide sy, int64_t n)
 {
     int64_t i = CUDA_INDEX;
     if (i >= n)
         return;
     PoolIndex o = pool_index(sy, i);
     PoolPlane p = pool_plane(sx, o.b, o.c);
-    int64_t at = pool_first_maximum(x + p.at, p.step, sx.width, pool_span(&a, o.row, sx.height),
-                                    pool_span(&a, o.column, sx.width));
+    int64_t at = pool_first_maximum(x + p.at, p.step, sx.width, pool_span(&a.rows, o.row, sx.height),
+                                    pool_span(&a.columns, o.column, sx.width));
     y[i] = x[p.at + at * p.step];
 }
 
-__global__ void max_pool2d_grad_kernel(const float *x, const float *dy, float *dx, Pool2dAttrs a, PoolSide sx,
+__global__ void max_pool2d_grad_kernel(const float *x, const float *dy, float *dx, PoolWindow a, PoolSide sx,
                                        PoolSide sy, int64_t n)
 {
     int64_t i = CUDA_INDEX;
@@ -82,24 +82,25 @@ __global__ void max_pool2d_grad_kernel(const float *x, const float *dy, float *d
         return;
     PoolIndex o = pool_index(sx, i);
     PoolPlane px = pool_plane(sx, o.b, o.c), py = pool_plane(sy, o.b, o.c);
-    PoolSpan rows = pool_windows(&a, o.row, sy.height), columns = pool_windows(&a, o.column, sy.width);
+    PoolSpan rows = pool_windows(&a.rows, o.row, sx.height, sy.height);
+    PoolSpan columns = pool_windows(&a.columns, o.column, sx.width, sy.width);
     float sum = 0;
     for (int64_t oy = rows.begin; oy < rows.end; oy++)
         for (int64_t ox = columns.begin; ox < columns.end; ox++)
-            if (pool_first_maximum(x + px.at, px.step, sx.width, pool_span(&a, oy, sx.height),
-                                   pool_span(&a, ox, sx.width)) == o.row * sx.width + o.column)
+            if (pool_first_maximum(x + px.at, px.step, sx.width, pool_span(&a.rows, oy, sx.height),
+                                   pool_span(&a.columns, ox, sx.width)) == o.row * sx.width + o.column)
                 sum += dy[py.at + (oy * sy.width + ox) * py.step];
     dx[i] = sum;
 }
 
-__global__ void avg_pool2d_kernel(const float *x, float *y, Pool2dAttrs a, PoolSide sx, PoolSide sy, int64_t n)
+__global__ void avg_pool2d_kernel(const float *x, float *y, PoolWindow a, PoolSide sx, PoolSide sy, int64_t n)
 {
     int64_t i = CUDA_INDEX;
     if (i >= n)
         return;
     PoolIndex o = pool_index(sy, i);
     PoolPlane p = pool_plane(sx, o.b, o.c);
-    PoolSpan rows = pool_span(&a, o.row, sx.height), columns = pool_span(&a, o.column, sx.width);
+    PoolSpan rows = pool_span(&a.rows, o.row, sx.height), columns = pool_span(&a.columns, o.column, sx.width);
     float sum = 0;
     for (int64_t r = rows.begin; r < rows.end; r++)
         for (int64_t c = columns.begin; c < columns.end; c++)
@@ -107,19 +108,20 @@ __global__ void avg_pool2d_kernel(const float *x, float *y, Pool2dAttrs a, PoolS
     y[i] = sum / (float)(rows.counted * columns.counted);
 }
 
-__global__ void avg_pool2d_grad_kernel(const float *dy, float *dx, Pool2dAttrs a, PoolSide sx, PoolSide sy, int64_t n)
+__global__ void avg_pool2d_grad_kernel(const float *dy, float *dx, PoolWindow a, PoolSide sx, PoolSide sy, int64_t n)
 {
     int64_t i = CUDA_INDEX;
     if (i >= n)
         return;
     PoolIndex o = pool_index(sx, i);
     PoolPlane p = pool_plane(sy, o.b, o.c);
-    PoolSpan rows = pool_windows(&a, o.row, sy.height), columns = pool_windows(&a, o.column, sy.width);
+    PoolSpan rows = pool_windows(&a.rows, o.row, sx.height, sy.height);
+    PoolSpan columns = pool_windows(&a.columns, o.column, sx.width, sy.width);
     float sum = 0;
     for (int64_t oy = rows.begin; oy < rows.end; oy++)
         for (int64_t ox = columns.begin; ox < columns.end; ox++)
             sum += dy[p.at + (oy * sy.width + ox) * p.step] /
-                   (float)(pool_span(&a, oy, sx.height).counted * pool_span(&a, ox, sx.width).counted);
+                   (float)(pool_span(&a.rows, oy, sx.height).counted * pool_span(&a.columns, ox, sx.width).counted);
     dx[i] = sum;
 }
 
@@ -156,28 +158,28 @@ static void max_pool2d(KernelCall *k)
 {
     int64_t n = shape_count(k->out[0].shape);
     LAUNCH(max_pool2d_kernel, cuda_grid(n), CUDA_BLOCK, 0, cuda_stream(k), FLOATS(k->in[0]), FLOATS(k->out[0]),
-           pool_attrs(k->attrs), side(&k->in[0]), side(&k->out[0]), n);
+           pool_window(k->attrs), side(&k->in[0]), side(&k->out[0]), n);
 }
 
 static void max_pool2d_grad(KernelCall *k)
 {
     int64_t n = shape_count(k->out[0].shape);
     LAUNCH(max_pool2d_grad_kernel, cuda_grid(n), CUDA_BLOCK, 0, cuda_stream(k), FLOATS(k->in[0]), FLOATS(k->in[1]),
-           FLOATS(k->out[0]), pool_attrs(k->attrs), side(&k->in[0]), side(&k->in[1]), n);
+           FLOATS(k->out[0]), pool_window(k->attrs), side(&k->in[0]), side(&k->in[1]), n);
 }
 
 static void avg_pool2d(KernelCall *k)
 {
     int64_t n = shape_count(k->out[0].shape);
     LAUNCH(avg_pool2d_kernel, cuda_grid(n), CUDA_BLOCK, 0, cuda_stream(k), FLOATS(k->in[0]), FLOATS(k->out[0]),
-           pool_attrs(k->attrs), side(&k->in[0]), side(&k->out[0]), n);
+           pool_window(k->attrs), side(&k->in[0]), side(&k->out[0]), n);
 }
 
 static void avg_pool2d_grad(KernelCall *k)
 {
     int64_t n = shape_count(k->out[0].shape);
     LAUNCH(avg_pool2d_grad_kernel, cuda_grid(n), CUDA_BLOCK, 0, cuda_stream(k), FLOATS(k->in[0]), FLOATS(k->out[0]),
-           pool_attrs(k->attrs), side(&k->out[0]), side(&k->in[0]), n);
+           pool_window(k->attrs), side(&k->out[0]), side(&k->in[0]), n);
 }
 
 static void global_avg_pool(KernelCall *k)
@@ -207,6 +209,8 @@ static void formats_global_grad(FormatChoice *f)
 
 KERNEL(max_pool2d, cuda) = {.run = max_pool2d, .formats = formats_same};
 KERNEL(max_pool2d_grad, cuda) = {.run = max_pool2d_grad, .formats = formats_same};
+KERNEL(adaptive_max_pool2d, cuda) = {.run = max_pool2d, .formats = formats_same};
+KERNEL(adaptive_max_pool2d_grad, cuda) = {.run = max_pool2d_grad, .formats = formats_same};
 KERNEL(avg_pool2d, cuda) = {.run = avg_pool2d, .formats = formats_same};
 KERNEL(avg_pool2d_grad, cuda) = {.run = avg_pool2d_grad, .formats = formats_same};
 KERNEL(global_avg_pool, cuda) = {.run = global_avg_pool, .formats = formats_global};

@@ -131,7 +131,8 @@ __global__ void reduce_max_grad_rows_kernel(const float *x, const float *y, cons
 }
 
 /* A thread a result: neighbours read neighbours. */
-__global__ void reduce_max_grad_columns_kernel(const float *x, const float *y, const float *dy, float *dx, ReduceJob j)
+__global__ void reduce_max_grad_columns_kernel(const float *x, const float *y, const float *dy, float *dx,
+                                               ReduceJob j)
 {
     int64_t output = CUDA_INDEX;
     if (output >= j.outputs)

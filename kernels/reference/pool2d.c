@@ -29,14 +29,15 @@ static int64_t first_maximum(const real *x, int64_t width, PoolSpan rows, PoolSp
 /* Forward when y is written; backward when dx is. */
 static void max_windows(KernelCall *k, const Tensor *x, const Tensor *y, real *dx)
 {
-    Pool2dAttrs a = pool_attrs(k->attrs);
+    PoolWindow a = pool_window(k->attrs);
     Planes px = planes_of(x), py = planes_of(y);
     real *to = REAL(*y);
     for (int64_t p = 0; p < px.n; p++) {
         const real *plane = REAL(*x) + p * px.height * px.width;
         for (int64_t oy = 0; oy < py.height; oy++)
             for (int64_t ox = 0; ox < py.width; ox++, to++) {
-                int64_t at = first_maximum(plane, px.width, pool_span(&a, oy, px.height), pool_span(&a, ox, px.width));
+                int64_t at = first_maximum(plane, px.width, pool_span(&a.rows, oy, px.height),
+                                           pool_span(&a.columns, ox, px.width));
                 if (dx)
                     dx[p * px.height * px.width + at] += *to;
                 else
@@ -58,14 +59,14 @@ static void max_pool2d_grad(KernelCall *k)
 
 static void avg_pool2d(KernelCall *k)
 {
-    Pool2dAttrs a = pool_attrs(k->attrs);
+    PoolWindow a = pool_window(k->attrs);
     Planes px = planes_of(&k->in[0]), py = planes_of(&k->out[0]);
     real *y = REAL(k->out[0]);
     for (int64_t p = 0; p < px.n; p++)
         for (int64_t oy = 0; oy < py.height; oy++)
             for (int64_t ox = 0; ox < py.width; ox++) {
                 const real *x = REAL(k->in[0]) + p * px.height * px.width;
-                PoolSpan rows = pool_span(&a, oy, px.height), columns = pool_span(&a, ox, px.width);
+                PoolSpan rows = pool_span(&a.rows, oy, px.height), columns = pool_span(&a.columns, ox, px.width);
                 double sum = 0;
                 for (int64_t i = rows.begin; i < rows.end; i++)
                     for (int64_t j = columns.begin; j < columns.end; j++)
@@ -76,19 +77,20 @@ static void avg_pool2d(KernelCall *k)
 
 static void avg_pool2d_grad(KernelCall *k)
 {
-    Pool2dAttrs a = pool_attrs(k->attrs);
+    PoolWindow a = pool_window(k->attrs);
     Planes px = planes_of(&k->out[0]), py = planes_of(&k->in[0]);
     real *dx = REAL(k->out[0]);
     for (int64_t p = 0; p < px.n; p++)
         for (int64_t i = 0; i < px.height; i++)
             for (int64_t j = 0; j < px.width; j++) {
                 const real *dy = REAL(k->in[0]) + p * py.height * py.width;
-                PoolSpan rows = pool_windows(&a, i, py.height), columns = pool_windows(&a, j, py.width);
+                PoolSpan rows = pool_windows(&a.rows, i, px.height, py.height);
+                PoolSpan columns = pool_windows(&a.columns, j, px.width, py.width);
                 double sum = 0;
                 for (int64_t oy = rows.begin; oy < rows.end; oy++)
                     for (int64_t ox = columns.begin; ox < columns.end; ox++)
-                        sum += (double)dy[oy * py.width + ox] / (double)(pool_span(&a, oy, px.height).counted *
-                                                                         pool_span(&a, ox, px.width).counted);
+                        sum += (double)dy[oy * py.width + ox] / (double)(pool_span(&a.rows, oy, px.height).counted *
+                                                                         pool_span(&a.columns, ox, px.width).counted);
                 *dx++ = (real)sum;
             }
 }
@@ -117,6 +119,8 @@ static void global_avg_pool_grad(KernelCall *k)
 
 KERNEL(max_pool2d, reference) = {.run = max_pool2d};
 KERNEL(max_pool2d_grad, reference) = {.run = max_pool2d_grad};
+KERNEL(adaptive_max_pool2d, reference) = {.run = max_pool2d};
+KERNEL(adaptive_max_pool2d_grad, reference) = {.run = max_pool2d_grad};
 KERNEL(avg_pool2d, reference) = {.run = avg_pool2d};
 KERNEL(avg_pool2d_grad, reference) = {.run = avg_pool2d_grad};
 KERNEL(global_avg_pool, reference) = {.run = global_avg_pool};
