@@ -61,22 +61,7 @@ def collect(g):
          {"x": n(2, 3, 8, 8), "dy": n(2, 17, 4, 4)},
          lambda o: {"dw": torch.nn.grad.conv2d_weight(o["x"], (17, 3, 4, 4), o["dy"], stride=2, padding=1)}, grad=False)
 
-    # batch normalisation; groups are separate calls, one after the other
-    def batch_norm(o, training=True, groups=1, eps=1e-5, momentum=0.1, update=True):
-        mean, var = o["running_mean"].detach().clone(), o["running_var"].detach().clone()
-        y, means, rstds = [], [], []
-        for x in o["x"].chunk(groups):
-            y.append(F.batch_norm(x, mean, var, o.get("gamma"), o.get("beta"), training, real(momentum), real(eps)))
-            axes = [0, 2, 3][:x.dim() - 1] if x.dim() == 4 else [0]
-            m = x.mean(axes) if training else o["running_mean"]
-            v = x.var(axes, correction=0) if training else o["running_var"]
-            means.append(m.detach())
-            rstds.append((v.detach() + real(eps)).rsqrt())
-        if not update:
-            mean, var = o["running_mean"], o["running_var"]
-        return {"y": torch.cat(y), "mean": torch.cat(means), "rstd": torch.cat(rstds),
-                "new_running_mean": mean.detach(), "new_running_var": var.detach()}
-
+    # batch normalisation
     for shape, affine, a in [
         ((4, 3, 5, 3), True, dict(training=True)),
         ((4, 17, 3, 3), True, dict(training=False)),
@@ -246,6 +231,23 @@ def own_angle(o):
     return torch.arccos((F.normalize(o["x"]) * F.normalize(o["w"])[o["labels"].long()]).sum(1))
 
 
+def batch_norm(o, training=True, groups=1, eps=1e-5, momentum=0.1, update=True):
+    """Groups are separate calls, one after the other."""
+    mean, var = o["running_mean"].detach().clone(), o["running_var"].detach().clone()
+    y, means, rstds = [], [], []
+    for x in o["x"].chunk(groups):
+        y.append(F.batch_norm(x, mean, var, o.get("gamma"), o.get("beta"), training, real(momentum), real(eps)))
+        axes = [0, 2, 3][:x.dim() - 1] if x.dim() == 4 else [0]
+        m = x.mean(axes) if training else o["running_mean"]
+        v = x.var(axes, correction=0) if training else o["running_var"]
+        means.append(m.detach())
+        rstds.append((v.detach() + real(eps)).rsqrt())
+    if not update:
+        mean, var = o["running_mean"], o["running_var"]
+    return {"y": torch.cat(y), "mean": torch.cat(means), "rstd": torch.cat(rstds),
+            "new_running_mean": mean.detach(), "new_running_var": var.detach()}
+
+
 def arcface(o, s, m, easy_gradient):
     """Deng et al. 2019, equation 3, with insightface's straight line beyond theta + m = pi.
 
@@ -326,14 +328,14 @@ def text_of(attrs):
     return [f"{k}={str(v).lower() if isinstance(v, bool) else v}" for k, v in attrs.items()]
 
 
-def record(g):
+def record(g, name, writer):
     tensors, lines = {}, []
     for i, (op, attrs, operands, run, grad) in enumerate(CASES):
         inputs, outputs = answer(op, attrs, operands, run, grad, g)
         tensors |= {f"{i}.in.{k}": v.float() if v.dtype == torch.double else v for k, v in inputs.items()}
         tensors |= {f"{i}.out.{k}": v for k, v in outputs.items()}
         lines.append(" ".join([str(i), op] + text_of(attrs)))
-    save("ops.safetensors", tensors, {"cases": "\n".join(lines)}, "ops.py")
+    save(name, tensors, {"cases": "\n".join(lines)}, writer)
 
 
 def live(program, backend, g):
@@ -358,8 +360,8 @@ def live(program, backend, g):
     return bad
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(collect, name, writer, description):
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--op", help="the program op: compare live instead of recording")
     parser.add_argument("--backend", default="cpu")
     parser.add_argument("--seed", type=int, default=1)
@@ -368,10 +370,10 @@ def main():
     g = torch.Generator().manual_seed(o.seed)
     collect(g)
     if not o.op:
-        record(g)
+        record(g, name, writer)
     elif live(o.op, o.backend, g):
         raise SystemExit(1)
 
 
 if __name__ == "__main__":
-    main()
+    main(collect, "ops.safetensors", "ops.py", __doc__)
