@@ -118,15 +118,15 @@ static int64_t windows(int64_t size, int64_t kernel, int padding, const Conv2dAt
 
 TEST(random_shapes)
 {
-    static const char *const tunings[] = {NULL, "direct", "winograd", "own", "small map", "linear"};
-    enum { TUNINGS = 6 };
+    static const char *const tunings[] = {NULL, "direct", "winograd", "own", "small map", "linear", "narrow"};
+    enum { TUNINGS = 7 };
     int used[TUNINGS] = {0};
     double worst = 0;
     Random r = random_stream(7, "random shapes", 0);
     for (int round = 0; round < 400; round++) {
         Conv2dAttrs a = {.stride = 1 + (int)random_below(&r, 3), .dilation = 1 + (int)random_below(&r, 2), .groups = 1,
                          .padding = (int)random_below(&r, 3), .padding_w = (int)random_below(&r, 2)};
-        int64_t batch = 1 + random_below(&r, 3), channels = 1 + random_below(&r, 40), filters = 1 + random_below(&r, 80);
+        int64_t batch = 1 + random_below(&r, 3), channels = 1 + random_below(&r, round % 4 ? 40 : 5), filters = 1 + random_below(&r, 80);
         int64_t h = 1 + random_below(&r, 12), w = 1 + random_below(&r, 12);
         int64_t kh = 1 + random_below(&r, 4), kw = 1 + random_below(&r, 4);
         if (round % 3 == 0) {   /* what Winograd can do */
@@ -186,11 +186,12 @@ TEST(random_shapes)
                 free((void *)numbers[2]);
         }
     }
-    printf("convolutions: direct %d, winograd %d, own %d, small map %d, linear %d; largest relative difference %.2g\n", used[1],
-           used[2], used[3], used[4], used[5], worst);
+    printf("convolutions: direct %d, winograd %d, own %d, small map %d, linear %d, narrow %d; largest relative difference %.2g\n", used[1],
+           used[2], used[3], used[4], used[5], used[6], worst);
     ck_assert_int_gt(used[3], 0);
     ck_assert_int_gt(used[4], 0);
     ck_assert_int_gt(used[5], 0);
+    ck_assert_int_gt(used[6], 0);
 }
 
 /* Two nodes over one store entry share a packed copy; it follows the entry's version and nothing else. */

@@ -1,5 +1,5 @@
 /* conv2d.c - conv2d, conv_transpose2d and conv2d_weight_grad: oneDNN's kernels where it has fast ones, our own
- * (conv_gemm.c, conv_weights.c, matmul_thin.c) elsewhere.
+ * (conv_gemm.c, conv_weights.c, conv_narrow.c, matmul_thin.c) elsewhere.
  *
  * Activations of 16 channels and more are C16; fewer channels stay PLAIN and are blocked in the workspace for
  * kernels that need that.  Weights lie plain in the store; what a kernel reads is a packed copy that the plan keeps
@@ -11,6 +11,7 @@
 
 #include "engine/device.h"
 #include "kernels/cpu/conv_gemm.h"
+#include "kernels/cpu/conv_narrow.h"
 #include "kernels/cpu/conv_weights.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/matmul_thin.h"
@@ -65,7 +66,8 @@ typedef struct Conv {
     ConvShape shape;
     ConvDirection direction;
     int x, w, y;                 /* operands; the missing one is the result */
-    enum { OWN, LINEAR, SMALL_MAP, ONEDNN } path;   /* conv_gemm.c, matmul_thin.c, conv_weights.c, onednn.c */
+    enum { OWN, LINEAR, SMALL_MAP, NARROW, ONEDNN } path;   /* conv_gemm.c, matmul_thin.c, conv_weights.c,
+                                                               conv_narrow.c, onednn.c */
     OnednnConv *plan;
     Pack *pack;                  /* NULL: weights are packed into the workspace, or not at all */
     bool pack_here, block_x, block_y;
@@ -156,7 +158,11 @@ static void conv_choose(KernelCall *k, Conv *c, bool bias)
     else if (c->direction == CONV_BACKWARD_WEIGHTS && both_blocked && conv_weights_takes(s) &&
              wanted(k, "small map", small_map_pays(s, k->precision == PRECISION_BF16)))
         c->path = SMALL_MAP;
-    snprintf(k->chosen, sizeof k->chosen, c->path == LINEAR ? "linear" : c->path == SMALL_MAP ? "small map" : "own");
+    else if (c->direction == CONV_BACKWARD_DATA && x == PLAIN && y == C16 && conv_narrow_takes(s) &&
+             wanted(k, "narrow", true))
+        c->path = NARROW;
+    static const char *const names[] = {"own", "linear", "small map", "narrow"};
+    snprintf(k->chosen, sizeof k->chosen, "%s", names[c->path]);
     if (c->path != OWN || wanted(k, "own", false) || k->device->alignment % 64)
         return;   /* oneDNN's streaming stores need the alignment */
     /* As the tensors are; then with few channels blocked on the way. */
@@ -212,6 +218,7 @@ static int conv_prepare(KernelCall *k, ConvDirection direction, int x, int w, in
     size_t total = 0;
     if (c->path != ONEDNN) {
         k->workspace_bytes = c->path == SMALL_MAP ? conv_weights_workspace(s, c->threads)
+                             : c->path == NARROW  ? conv_narrow_workspace(s)
                              : c->path == OWN     ? conv_gemm_workspace(s, direction, c->threads) : 0;
         return 0;
     }
@@ -338,6 +345,8 @@ static void conv_run(KernelCall *k)
         run_plan(k, c);
     else if (c->path == LINEAR)
         run_linear(k, c);
+    else if (c->path == NARROW)
+        conv_narrow_run(&c->shape, FLOATS(k->in[0]), FLOATS(k->in[1]), bias_of(k, c), FLOATS(k->out[0]), k->workspace);
     else if (c->path == SMALL_MAP)
         conv_weights_run(&c->shape, FLOATS(k->in[0]), FLOATS(k->in[1]), FLOATS(k->out[0]), c->threads, k->workspace);
     else
