@@ -252,7 +252,7 @@ static inline bool walk_reduce(const Tensor *x, unsigned mask, Walk *kept, Walk 
     return columns;
 }
 
-/* True for shapes that do not vary within a map of y: (C, 1, 1), (1, C, 1, 1), (B, C, 1, 1), (B, 1, 1, 1), one value. */
+/* True for shapes that do not vary within a map of y: (C, 1, 1), (1 or B, 1 or C, 1, 1), one value. */
 static inline bool shape_per_map(Shape x, Shape y)
 {
     for (int i = 0; i < x.rank; i++) {

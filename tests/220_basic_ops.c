@@ -377,7 +377,8 @@ static void check_nan(const char *device)
     HAVE(s);
     Prog *p = prog_create(s);
     Val a = prog_input(p, "a", F32, SHAPE(4)), b = prog_input(p, "b", F32, SHAPE(4));
-    Val kept[] = {op_maximum(a, b), op_minimum(a, b), op_clamp(op_add(a, b), (ClampAttrs){-1, 1})}, step = op_step(a, b);
+    Val kept[] = {op_maximum(a, b), op_minimum(a, b), op_clamp(op_add(a, b), (ClampAttrs){-1, 1})};
+    Val step = op_step(a, b);
     Plan *plan = compile(p, VALS(kept[0], kept[1], kept[2], step), (Vals){0});
     MUST(prog_write(p, a, (const float[]){NAN, 2, NAN, INFINITY}));
     MUST(prog_write(p, b, (const float[]){2, NAN, NAN, 3}));

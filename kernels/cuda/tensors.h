@@ -1,5 +1,5 @@
-/* tensors.h - a step over many tensors: up to 40 of them a launch, whose table of pointers is a kernel parameter, so that
- * the launch can be recorded into a graph.  A block takes 1,024 elements of one tensor. */
+/* tensors.h - a step over many tensors: up to 40 of them a launch, whose table of pointers is a kernel parameter, so
+ * that the launch can be recorded into a graph.  A block takes 1,024 elements of one tensor. */
 #ifndef KERNELS_CUDA_TENSORS_H
 #define KERNELS_CUDA_TENSORS_H
 

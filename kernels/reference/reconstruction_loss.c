@@ -9,7 +9,8 @@ static double target_mean(const Tensor *target, Shape s, int64_t i)
 {
     int H = (int)target->shape.dim[2], W = (int)target->shape.dim[3], h = (int)s.dim[2], w = (int)s.dim[3];
     const real *t = REAL(*target) + i / w / h * H * W;
-    ResizeRange ry = resize_reads(RESIZE_AREA, (int)(i / w % h), H, h), rx = resize_reads(RESIZE_AREA, (int)(i % w), W, w);
+    ResizeRange ry = resize_reads(RESIZE_AREA, (int)(i / w % h), H, h);
+    ResizeRange rx = resize_reads(RESIZE_AREA, (int)(i % w), W, w);
     double sum = 0;
     for (int y = ry.first; y < ry.end; y++)
         for (int x = rx.first; x < rx.end; x++)
