@@ -1,5 +1,5 @@
 /* conv2d.c - conv2d, conv_transpose2d and conv2d_weight_grad: oneDNN's kernels where it has fast ones, our own
- * (conv_gemm.c, conv_weights.c, conv_narrow.c, matmul_thin.c) elsewhere.
+ * (conv_gemm.c, conv_weights.c, conv_narrow.c, conv_depthwise.c, matmul_thin.c) elsewhere.
  *
  * Activations of 16 channels and more are C16; fewer channels stay PLAIN and are blocked in the workspace for
  * kernels that need that.  Weights lie plain in the store; what a kernel reads is a packed copy that the plan keeps
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "engine/device.h"
+#include "kernels/cpu/conv_depthwise.h"
 #include "kernels/cpu/conv_gemm.h"
 #include "kernels/cpu/conv_narrow.h"
 #include "kernels/cpu/conv_weights.h"
@@ -66,8 +67,8 @@ typedef struct Conv {
     ConvShape shape;
     ConvDirection direction;
     int x, w, y;                 /* operands; the missing one is the result */
-    enum { OWN, LINEAR, SMALL_MAP, NARROW, ONEDNN } path;   /* conv_gemm.c, matmul_thin.c, conv_weights.c,
-                                                               conv_narrow.c, onednn.c */
+    /* conv_gemm.c, matmul_thin.c, conv_weights.c, conv_narrow.c, conv_depthwise.c, onednn.c */
+    enum { OWN, LINEAR, SMALL_MAP, NARROW, DEPTHWISE, ONEDNN } path;
     OnednnConv *plan;
     Pack *pack;                  /* NULL: weights are packed into the workspace, or not at all */
     bool pack_here, block_x, block_y;
@@ -147,24 +148,11 @@ static bool wanted(const KernelCall *k, const char *algorithm, bool pays)
     return k->tuning ? !strcmp(k->tuning, algorithm) : pays;
 }
 
-/* Sets path, plan and the algorithm's name. */
-static void conv_choose(KernelCall *k, Conv *c, bool bias)
+/* oneDNN's kernel for the call, if it has one. */
+static void choose_onednn(KernelCall *k, Conv *c, bool bias)
 {
     const ConvShape *s = &c->shape;
     Format x = tensor_of(k, c->x)->format, y = tensor_of(k, c->y)->format;
-    bool both_plain = x == PLAIN && y == PLAIN, both_blocked = x == C16 && y == C16;
-    if (both_plain && linear_pays(s, c->direction) && wanted(k, "linear", true))
-        c->path = LINEAR;
-    else if (c->direction == CONV_BACKWARD_WEIGHTS && both_blocked && conv_weights_takes(s) &&
-             wanted(k, "small map", small_map_pays(s, k->precision == PRECISION_BF16)))
-        c->path = SMALL_MAP;
-    else if (c->direction == CONV_BACKWARD_DATA && x == PLAIN && y == C16 && conv_narrow_takes(s) &&
-             wanted(k, "narrow", true))
-        c->path = NARROW;
-    static const char *const names[] = {"own", "linear", "small map", "narrow"};
-    snprintf(k->chosen, sizeof k->chosen, "%s", names[c->path]);
-    if (c->path != OWN || wanted(k, "own", false) || k->device->alignment % 64)
-        return;   /* oneDNN's streaming stores need the alignment */
     /* As the tensors are; then with few channels blocked on the way. */
     bool block_x = x == PLAIN && s->channels < 16, block_y = y == PLAIN && s->filters < 16;
     const Format tries[4][2] = {{x, y}, {x, C16}, {C16, y}, {C16, C16}};
@@ -185,6 +173,31 @@ static void conv_choose(KernelCall *k, Conv *c, bool bias)
                 snprintf(k->chosen, sizeof k->chosen, winograd ? "winograd" : half ? "bf16" : "direct");
             }
         }
+}
+
+/* Sets path, plan and the algorithm's name. */
+static void conv_choose(KernelCall *k, Conv *c, bool bias)
+{
+    static const char *const names[] = {"own", "linear", "small map", "narrow", "depthwise"};
+    const ConvShape *s = &c->shape;
+    Format x = tensor_of(k, c->x)->format, y = tensor_of(k, c->y)->format;
+    bool both_blocked = x == C16 && y == C16, depthwise = conv_depthwise_serves(s, x, y);
+    if (x == PLAIN && y == PLAIN && linear_pays(s, c->direction) && wanted(k, "linear", true))
+        c->path = LINEAR;
+    else if (c->direction == CONV_BACKWARD_WEIGHTS && both_blocked && conv_weights_takes(s) &&
+             wanted(k, "small map", small_map_pays(s, k->precision == PRECISION_BF16)))
+        c->path = SMALL_MAP;
+    else if (c->direction == CONV_BACKWARD_DATA && x == PLAIN && y == C16 && conv_narrow_takes(s) &&
+             wanted(k, "narrow", true))
+        c->path = NARROW;
+    else if (depthwise && wanted(k, "depthwise", false))
+        c->path = DEPTHWISE;
+    else if (!wanted(k, "own", false) && k->device->alignment % 64 == 0)   /* oneDNN's streaming stores need it */
+        choose_onednn(k, c, bias);
+    if (c->path == OWN && depthwise && !k->tuning)
+        c->path = DEPTHWISE;
+    if (c->path != ONEDNN)
+        snprintf(k->chosen, sizeof k->chosen, "%s", names[c->path]);
 }
 
 static size_t room(size_t *total, size_t bytes)
@@ -217,9 +230,10 @@ static int conv_prepare(KernelCall *k, ConvDirection direction, int x, int w, in
     conv_choose(k, c, direction != CONV_BACKWARD_WEIGHTS && k->nin > 2 && tensor_here(&k->in[2]));
     size_t total = 0;
     if (c->path != ONEDNN) {
-        k->workspace_bytes = c->path == SMALL_MAP ? conv_weights_workspace(s, c->threads)
-                             : c->path == NARROW  ? conv_narrow_workspace(s)
-                             : c->path == OWN     ? conv_gemm_workspace(s, direction, c->threads) : 0;
+        k->workspace_bytes = c->path == SMALL_MAP   ? conv_weights_workspace(s, c->threads)
+                             : c->path == NARROW    ? conv_narrow_workspace(s)
+                             : c->path == DEPTHWISE ? conv_depthwise_workspace(s, direction, c->threads)
+                             : c->path == OWN       ? conv_gemm_workspace(s, direction, c->threads) : 0;
         return 0;
     }
     room(&total, onednn_conv_workspace(c->plan));
@@ -287,8 +301,9 @@ static void add_bias(float *x, Format format, int64_t batch, int64_t channels, i
 static void run_own(KernelCall *k, const Conv *c)
 {
     const Tensor *x = tensor_of(k, c->x), *w = tensor_of(k, c->w), *y = tensor_of(k, c->y);
-    conv_gemm_run(&(ConvGemm){c->shape, c->direction, x->format, y->format, FLOATS(*x), FLOATS(*w), FLOATS(*y),
-                              bias_of(k, c)}, c->threads, k->workspace);
+    const ConvGemm g = {c->shape, c->direction, x->format, y->format, FLOATS(*x), FLOATS(*w), FLOATS(*y),
+                        bias_of(k, c)};
+    (c->path == DEPTHWISE ? conv_depthwise_run : conv_gemm_run)(&g, c->threads, k->workspace);
 }
 
 static void run_linear(KernelCall *k, const Conv *c)

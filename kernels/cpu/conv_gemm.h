@@ -10,7 +10,7 @@ typedef struct ConvGemm {
     ConvDirection direction;
     Format x_format, y_format;      /* PLAIN or C16 */
     float *x, *w, *y;               /* w (F, C/groups, KH, KW); the direction says which one is written */
-    const float *bias;              /* (F) in y, forward only, or NULL */
+    const float *bias;              /* of each channel of the result; not for weights, or NULL */
 } ConvGemm;
 
 size_t conv_gemm_workspace(const ConvShape *s, ConvDirection direction, int threads);
