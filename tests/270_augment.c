@@ -307,6 +307,79 @@ TEST(frequencies)
     store_free(s);
 }
 
+/* RandomResizedCrop's rule on side x side, worked out here on a fine grid of area and log aspect ratio: the share of
+ * tries that fit, of those that happen to be the whole picture, and the mean area of the others. */
+static void crop_odds(double low, double high, int side, double *fits, double *full, double *area)
+{
+    enum { GRID = 2000 };
+    double count = 0, whole = 0, sum = 0, widest = log(4.0 / 3.0);
+    for (int i = 0; i < GRID; i++)
+        for (int j = 0; j < GRID; j++) {
+            double target = (low + (high - low) * (i + 0.5) / GRID) * side * side;
+            double root = exp(widest * ((j + 0.5) / GRID - 0.5));
+            double w = floor(sqrt(target) * root + 0.5), h = floor(sqrt(target) / root + 0.5);
+            if (w <= side && h <= side) {
+                count++;
+                whole += w * h == side * side;
+                sum += w * h / side / side;
+            }
+        }
+    *fits = count / GRID / GRID;
+    *full = whole / GRID / GRID;
+    *area = (sum - whole) / (count - whole);
+}
+
+/* "Randomly resized [80%, 120%]" read as RandomResizedCrop: a fifth of the tries fit, a tenth of the pictures stay
+ * whole, and the rest keep 0.868 of their area; read as a zoom, factors are uniform in 0.8 .. 1.2 and all windows lie
+ * within the picture, or around it.  Bounds are five standard deviations. */
+TEST(two_readings_of_randomly_resized)
+{
+    enum { B = 20000 };
+    double fits, full, area, *u = must_alloc(B * 24 * sizeof *u), *m = must_alloc(B * 6 * sizeof *m);
+    crop_odds(0.8f, 1.2f, 128, &fits, &full, &area);
+    double none = pow(1 - fits, 10);
+    ck_assert_double_eq_tol(fits, 0.20, 0.005);
+    ck_assert_double_eq_tol(none, 0.106, 0.002);
+    ck_assert_double_eq_tol(area, 0.868, 0.001);
+    RandomAffineAttrs a = {15, 0, 0.8f, 1.2f, 1, 128, 128, 0, 0, "crop"};
+    for (int once = 0; once < 2; once++) {
+        int whole = 0;
+        double sum = 0, squares = 0;
+        for (int i = 0; i < B * 24; i++)   /* once: all tries but the first ask for more than there is */
+            u[i] = once && i % 24 >= 6 ? 0.9999
+                                       : (random_bits(5, 91, (uint64_t)once, (uint64_t)i) + 0.5) / 4294967296.0;
+        run_affine("cpu", a, B, 24, u, m);
+        for (int b = 0; b < B; b++) {
+            double part = m[6 * b] * m[6 * b + 4];
+            whole += part == 1;
+            sum += part == 1 ? 0 : part;
+            squares += part == 1 ? 0 : part * part;
+        }
+        plausible(once ? "tries that fail" : "whole pictures", whole, B,
+                  once ? 1 - fits + full : none + (1 - none) * full / fits);
+        double n = B - whole, mean = sum / n, deviation = sqrt((squares / n - mean * mean) / n);
+        ck_assert_msg(fabs(mean - area) < 5 * deviation, "mean area %g, expected %g +- %g", mean, area, deviation);
+    }
+    a.mode = "zoom";
+    for (int i = 0; i < B * 5; i++)
+        u[i] = (random_bits(5, 91, 2, (uint64_t)i) + 0.5) / 4294967296.0;
+    run_affine("cpu", a, B, 5, u, m);
+    double sum = 0;
+    for (int b = 0; b < B; b++) {
+        const double *t = m + 6 * b, zoom = 1 / t[0], first = t[2] + 0.5 - t[0] / 2, last = first + 128 * t[0];
+        ck_assert_double_eq(t[0], t[4]);
+        ck_assert(zoom > 0.7999 && zoom < 1.2001);
+        if (zoom > 1)   /* a window within the picture, or the picture within the result */
+            ck_assert(first > -1e-3 && last < 128 + 1e-3);
+        else
+            ck_assert(first < 1e-3 && last > 128 - 1e-3);
+        sum += zoom;
+    }
+    ck_assert_double_eq_tol(sum / B, 1, 5 * 0.4 / sqrt(12.0 * B));
+    free(u);
+    free(m);
+}
+
 enum { AB = 12, AS = 24, AN = AB * 3 * AS * AS };
 
 /* The pictures of the first `steps` runs of op_augment; reads the last. */
@@ -466,4 +539,4 @@ TEST(mistakes)
 }
 
 TEST_MAIN("augment", warp_identity_and_quarter_turn, warp_outside, windows, colours, never_and_always, frequencies,
-          repeats, cpu_equals_reference, off, pytorch, mistakes)
+          two_readings_of_randomly_resized, repeats, cpu_equals_reference, off, pytorch, mistakes)

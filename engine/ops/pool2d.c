@@ -362,6 +362,8 @@ OP(global_avg_pool_grad) = {
 static void unite(int *both, int *h, int *w)
 {
     int rows = *h ? *h : *both, columns = *w ? *w : *both;
+    if (rows == 0 || columns == 0)
+        return;
     *both = rows;
     *h = rows == columns ? 0 : rows;
     *w = rows == columns ? 0 : columns;

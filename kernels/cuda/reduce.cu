@@ -180,8 +180,8 @@ static void reduce(KernelCall *k)
     }
     float *partial = j.chunks > 1 ? (float *)k->workspace : FLOATS(k->out[0]);
     if (j.columns)
-        LAUNCH(reduce_columns_kernel<MAXIMUM>, (unsigned)((j.outputs + COLUMNS - 1) / COLUMNS * j.chunks), CUDA_BLOCK, 0,
-               cuda_stream(k), FLOATS(k->in[0]), partial, j);
+        LAUNCH(reduce_columns_kernel<MAXIMUM>, (unsigned)((j.outputs + COLUMNS - 1) / COLUMNS * j.chunks), CUDA_BLOCK,
+               0, cuda_stream(k), FLOATS(k->in[0]), partial, j);
     else
         LAUNCH(reduce_rows_kernel<MAXIMUM>, cuda_grid(j.outputs * j.chunks * 32), CUDA_BLOCK, 0, cuda_stream(k),
                FLOATS(k->in[0]), partial, j);

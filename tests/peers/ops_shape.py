@@ -32,8 +32,8 @@ def collect(g):
                        ((2, 3, 5), (4, 3)), ((2, 4, 3, 4, 5), (1, 2, 3, 0, 2, 1))]:
         case("pad", dict(pad=commas(pad), mode="reflect"), {"x": n(*shape)},
              one(lambda o, p=pad: F.pad(o["x"], p, mode="reflect")))
-    for shape, index, dim in [((5, 7), (5, 3), 1), ((5, 7), (9, 7), 0), ((4, 3, 5, 6), (2, 9, 5, 4), 1), ((6,), (17,), 0),
-                              ((2, 17, 3, 3), (2, 17, 3, 2), -1), ((3, 40, 2), (3, 50, 2), -2)]:
+    for shape, index, dim in [((5, 7), (5, 3), 1), ((5, 7), (9, 7), 0), ((4, 3, 5, 6), (2, 9, 5, 4), 1),
+                              ((6,), (17,), 0), ((2, 17, 3, 3), (2, 17, 3, 2), -1), ((3, 40, 2), (3, 50, 2), -2)]:
         case("gather", dict(dim=dim), {"x": n(*shape), "index": below(shape[dim], *index)},
              one(lambda o, d=dim: torch.gather(o["x"], d, o["index"].long())))
     for shape, count, dim in [((5, 7), 3, 1), ((5, 300), 9, 0), ((2, 17, 3, 3), 20, 1), ((6,), 17, 0),
@@ -74,7 +74,7 @@ def collect(g):
              one(lambda o, t=(k, s, p), up=up: F.max_pool2d(o["x"], *t, ceil_mode=up)))
         for count in [True, False]:
             case("avg_pool2d", dict(a, count_include_pad=count), {"x": n(*shape)},
-                 one(lambda o, t=(k, s, p), up=up, c=count: F.avg_pool2d(o["x"], *t, ceil_mode=up, count_include_pad=c)))
+                 one(lambda o, t=(k, s, p), up=up, c=count: F.avg_pool2d(o["x"], *t, up, c)))
     for shape, h, w in [((2, 3, 6, 6), 3, 2), ((1, 17, 7, 5), 3, 3), ((1, 16, 4, 9), 6, 4), ((2, 3, 5, 6), 1, 1),
                         ((1, 18, 10, 11), 7, 7)]:
         a = dict(height=h, width=w)
@@ -148,8 +148,9 @@ def collect(g):
         case("warp", dict(height=8, width=10, mode=mode, fill=fill), {"x": n(2, 3, 9, 7), "m": rounded(m.double())},
              one(lambda o, mode=mode, v=real(fill): warp(o["x"], o["m"], 8, 10, mode, v)), grad=False)
     pictures = lambda *shape: rounded(2 * uniform(*shape) - 1)
-    for a in [{}, dict(p_brightness=1, p_contrast=1, p_grey=1), dict(p_brightness=0, p_contrast=1, p_grey=0, contrast=1.5),
-              dict(p_brightness=1, p_contrast=0, p_grey=0, brightness=2), dict(p_grey=0.5)]:
+    for a in [{}, dict(p_brightness=1, p_contrast=1, p_grey=1), dict(p_grey=0.5),
+              dict(p_brightness=0, p_contrast=1, p_grey=0, contrast=1.5),
+              dict(p_brightness=1, p_contrast=0, p_grey=0, brightness=2)]:
         case("jitter", a, {"x": pictures(12, 3, 5, 6), "u": uniform(12, 5)},
              one(lambda o, a=a: torch.stack([jitter(x, u, **a) for x, u in zip(o["x"], o["u"])])), grad=False)
     for a in [dict(p=0.5), dict(p=1, size=7, sigma_low=0.3, sigma_high=3), dict(p=1)]:
