@@ -58,7 +58,7 @@ static void build_generator(Val x, Mode mode, const NetworkOpts *o, NetworkResul
 
 static void build_resnet(Val x, Mode mode, const NetworkOpts *o, NetworkResults *out)
 {
-    give(out, "map", resnet(x, mode, resnet_opts(o)));
+    give(out, "logits", resnet_classifier(x, mode, resnet_opts(o), o->classes));
 }
 
 static void build_recogniser(Val x, Mode mode, const NetworkOpts *o, NetworkResults *out)
@@ -72,7 +72,7 @@ const Network network_table[] = {
     {"attribute_encoder", "A, Table 6, left", {.width = 128, SYNTHESIS}, picture, build_encoder},
     {"discriminator", "D, Table 6, right", {.width = 128, SYNTHESIS}, picture, build_discriminator},
     {"generator", "G, Table 7", {.width = 64, SYNTHESIS}, vectors, build_generator},
-    {"resnet50", "the trunk of the recogniser", {RESNET}, picture, build_resnet},
+    {"resnet50", "the recogniser's trunk with torchvision's classifier", {.classes = 1000, RESNET}, picture, build_resnet},
     {"recogniser", "ResNet-50 and BN-Dropout-FC-BN", {RESNET}, picture, build_recogniser},
     {0},
 };

@@ -11,6 +11,7 @@ typedef struct NetworkOpts {
     int width;           /* channels: of the first map; of the generator's last; of a ResNet's stem */
     int z;               /* Z, length of the attribute vector */
     int identity;        /* D, length of the identity vector or embedding */
+    int classes;         /* of a classifier's last layer */
     int blocks[4];       /* of a ResNet's stages */
     bool small_stem;     /* of a ResNet */
     bool bias;           /* of convolutions */
@@ -27,12 +28,12 @@ typedef struct Network {
     const char *name, *doc;
     NetworkOpts paper;                                        /* the paper's sizes */
     Shape (*input)(const NetworkOpts *o, int64_t batch);      /* of x */
-    /* Results: mean and log_variance; logit and feature; image_4, image_8, ...; map; embedding. */
+    /* Results: mean and log_variance; logit and feature; image_4, image_8, ...; logits; embedding. */
     void (*build)(Val x, Mode mode, const NetworkOpts *o, NetworkResults *out);
 } Network;
 
-/* attribute_encoder, discriminator, generator (x is identity and attributes side by side, (B,D+Z)), resnet50 (the
- * trunk), recogniser; ended by a name of NULL. */
+/* attribute_encoder, discriminator, generator (x is identity and attributes side by side, (B,D+Z)), resnet50
+ * (torchvision's, with its classifier), recogniser; ended by a name of NULL. */
 extern const Network network_table[];
 const Network *network_find(const char *name);   /* NULL if there is none */
 

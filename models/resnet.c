@@ -1,6 +1,8 @@
 /* resnet.c - residual networks of bottleneck blocks. */
 #include "models/recogniser.h"
 
+#include <math.h>
+
 static Val conv_bn(Val x, int index, int filters, int kernel, int stride, Mode mode)
 {
     char conv_name[16], bn_name[16];
@@ -50,4 +52,10 @@ Val resnet(Val x, Mode mode, ResnetOpts o)
             prog_pop(p);
         }
     return h;
+}
+
+Val resnet_classifier(Val x, Mode mode, ResnetOpts o, int classes)
+{
+    Val mean = op_global_avg_pool(resnet(x, mode, o));
+    return linear(mean, "fc", classes, true, (Init){INIT_UNIFORM, 1 / sqrtf((float)val_dim(mean, 1))});
 }

@@ -1,11 +1,11 @@
 /* model.c - the paper's networks: their tables, printed from the program that runs, and forward passes from files.
  *
- *     model list | model summary generator | model summary discriminator --size 32 --width 16
+ *     model list | model summary generator | model summary discriminator --size 32 --width 16 --batch 8
  *     model forward recogniser --weights w.safetensors --in x.safetensors --out y.safetensors
  *
  * The input file holds "x": pictures (B,3,S,S) in [-1,1], for the generator identity and attributes side by side
- * (B,D+Z).  Results are written by name: mean and log_variance; logit and feature; image_4 ... image_S; map;
- * embedding. */
+ * (B,D+Z); for resnet50 pictures as torchvision's weights expect them (models/recogniser.h).  Results are written by
+ * name: mean and log_variance; logit and feature; image_4 ... image_S; logits; embedding. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,13 +17,15 @@
 #include "models/named.h"
 
 static const char *weights_path, *in_path, *out_path, *blocks;
-static int size, width, z, identity, bias, small_stem;
+static int size, width, z, identity, classes, batch, bias, small_stem;
 
 static const Option own[] = {
     {"size", OPTION_INT, "S", "side of pictures (128)", &size},
     {"width", OPTION_INT, "W", "channels of the first layer, of the generator's last (the paper's)", &width},
     {"z", OPTION_INT, "Z", "length of the attribute vector (128)", &z},
     {"identity", OPTION_INT, "D", "length of the identity vector or embedding (512)", &identity},
+    {"classes", OPTION_INT, "N", "of a classifier's last layer (1000)", &classes},
+    {"batch", OPTION_INT, "B", "summary: also the memory of a training step on B pictures", &batch},
     {"blocks", OPTION_TEXT, "A,B,C,D", "blocks of a ResNet's stages (3,4,6,3)", &blocks},
     {"small-stem", OPTION_FLAG, NULL, "a ResNet begins with 3x3, without pooling", &small_stem},
     {"bias", OPTION_FLAG, NULL, "biases in convolutions", &bias},
@@ -68,6 +70,7 @@ static NetworkOpts options_for(const Network *network)
     take_size("width", width, 1, 4096, &o.width);
     take_size("z", z, 1, 65536, &o.z);
     take_size("identity", identity, 1, 65536, &o.identity);
+    take_size("classes", classes, 1, 1000000, &o.classes);
     if (!o.blocks[0] && (o.size & (o.size - 1)))
         usage_error(&program, "--size %d: a power of two was expected", o.size);
     if (blocks && (sscanf(blocks, "%d,%d,%d,%d%n", &o.blocks[0], &o.blocks[1], &o.blocks[2], &o.blocks[3], &end) != 4 ||
@@ -79,6 +82,11 @@ static NetworkOpts options_for(const Network *network)
     o.bias = bias;
     o.small_stem = small_stem;
     return o;
+}
+
+static const char *device_of(const Options *o)
+{
+    return o->device == DEVICE_AUTO ? "cpu" : o->device_name;
 }
 
 /* ---------------------------------------------------------------- summary */
@@ -183,7 +191,44 @@ static void print_shape(Shape s)
     printf("  %-18s", text);
 }
 
-static void summary(const Network *network)
+static double store_mib(const Store *s, bool parameters, const char *prefix)
+{
+    int64_t n = 0;
+    for (int i = 0; i < store_count(s); i++)
+        if (store_is_param(s, i) == parameters && !strncmp(store_name(s, i), prefix, strlen(prefix)))
+            n += shape_count(store_shape(s, i));
+    return (double)n * 4 / 1048576;
+}
+
+/* What a step of Adam on `batch` pictures needs; any scalar of the results serves as a loss. */
+static void print_memory(const Network *network, const char *device)
+{
+    NetworkOpts o = options_for(network);
+    NetworkResults r = {0};
+    Store *s = store_create(device, 1);
+    if (!s)
+        die("%s", error_text());
+    Prog *p = prog_create(s);
+    network->build(prog_input(p, "x", F32, network->input(&o, batch)), TRAIN, &o, &r);
+    Val loss = op_mean(op_square(r.v[0]));
+    for (int i = 1; i < r.n; i++)
+        loss = op_add(loss, op_mean(op_square(r.v[i])));
+    Vals moved = adam(loss, prog_params(p, ""), prog_input(p, "rate", F32, SHAPE(1)), (AdamOpts){.name = "adam"});
+    Plan *plan = plan_compile(p, (PlanOpts){.name = "training step", .outputs = VALS(loss),
+                                            .updates = vals_join(p, moved, prog_updates(p))});
+    if (!plan)
+        die("%s", error_text());
+    double moments = store_mib(s, false, "adam");
+    printf("\ntraining step on a batch of %d (%s, fp32), MiB: parameters %.1f, Adam's moments %.1f, running statistics "
+           "%.1f,\nplanned arena for maps, gradients and work %.1f, held by the plan %.1f; %.1f GFLOP\n", batch, device,
+           store_mib(s, true, ""), moments, store_mib(s, false, "") - moments,
+           (double)plan_arena_bytes(plan) / 1048576, (double)plan_own_bytes(plan) / 1048576, plan_flop(plan) / 1e9);
+    plan_free(plan);
+    prog_free(p);
+    store_free(s);
+}
+
+static void summary(const Network *network, const char *device)
 {
     NetworkOpts o = options_for(network);
     NetworkResults r = {0};
@@ -231,13 +276,10 @@ static void summary(const Network *network)
     free(s);
     prog_free(p);
     store_free(store);
+    if (batch)
+        print_memory(network, device);
 }
 
-/* ---------------------------------------------------------------- forward */
-static const char *device_of(const Options *o)
-{
-    return o->device == DEVICE_AUTO ? "cpu" : o->device_name;
-}
 
 static void forward(const Network *network, const Options *options)
 {
@@ -302,7 +344,9 @@ int main(int argc, char **argv)
     } else if (!name) {
         usage_error(&program, "%s: NAME of a network is missing (model list)", verb);
     } else if (!strcmp(verb, "summary")) {
-        summary(find(name));
+        if (batch < 0 || batch > 65536)
+            usage_error(&program, "--batch %d: 1 to 65536 was expected", batch);
+        summary(find(name), device_of(&o));
     } else {
         const Network *network = find(name);
         if (!weights_path || !in_path || !out_path)

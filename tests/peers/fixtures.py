@@ -14,7 +14,7 @@ Needs PyTorch 2, numpy and safetensors.  Network N of metadata "networks" (one a
     N.proj.NAME        sum_i g_i cos(0.61803398875 (k + 1) i) for k = 0..3, and the length of g
     N.after.NAME       running statistics afterwards
 Results are double.  Metadata "parameters" counts the paper's networks (name, without and with biases of convolutions),
-"resnet50" has the names and shapes of torchvision's ResNet-50 without its last layer.
+"resnet50" has the names and shapes of torchvision's ResNet-50.
 """
 import argparse
 import subprocess
@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 
 from fixture import far_apart, load_file, normal, rounded, save, save_file, tolerance
-from networks import AttributeEncoder, Discriminator, Generator, Recogniser, Resnet, draw, parameters
+from networks import AttributeEncoder, Classifier, Discriminator, Generator, Recogniser, draw, parameters
 from ops import arcface
 
 FULL = 1024
@@ -139,7 +139,7 @@ def main():
         raise SystemExit(not all(good))
     with torch.device("meta"):
         paper = {"attribute_encoder": AttributeEncoder(128, 128, 128), "discriminator": Discriminator(128, 128),
-                 "generator": Generator(128, 64, 512, 128), "resnet50": Resnet((3, 4, 6, 3), 64),
+                 "generator": Generator(128, 64, 512, 128), "resnet50": Classifier((3, 4, 6, 3), 64, 1000),
                  "recogniser": Recogniser((3, 4, 6, 3), 64, 4, 512)}
     counts = "\n".join(f"{k} {parameters(m, False)} {parameters(m, True)}" for k, m in paper.items())
     shapes = "\n".join(f"{k} {','.join(map(str, v.shape))}" for k, v in paper["resnet50"].state_dict().items())

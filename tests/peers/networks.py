@@ -167,6 +167,17 @@ class Resnet(nn.Module):
         return h
 
 
+class Classifier(Resnet):
+    """torchvision's whole resnet50 for blocks (3, 4, 6, 3), width 64 and 1000 classes."""
+
+    def __init__(self, blocks, width, classes):
+        super().__init__(blocks, width)
+        self.fc = nn.Linear(self.channels, classes)
+
+    def forward(self, x, mode):
+        return self.fc(super().forward(x, mode).mean((2, 3)))
+
+
 class Head(nn.Module):
     """BN, FC, BN with a scale of 1; dropout is left out."""
 
