@@ -15,9 +15,11 @@ int main(int argc, char **argv)
     static const Option own[] = {
         {"train", OPTION_TEXT, "SET", "original, reconstructed or new_faces (original)", &set_name},
         {"images", OPTION_INT, "N", "size of the subset, one image of each person in turn (all)", &images},
+        TRUNK_OPTION,
         {0},
     };
-    static const Program program = {.name = "recognition", .does = "trains recognisers on one set of faces",
+    static const Program program = {.name = "recognition", .does = "trains recognisers on one set of faces: Adam, to a "
+                                    "tenth of the rate and back to the best epoch when Validation's EER stays",
                                     .common = OPTIONS_ALL, .own = own};
     Context x;
     World w = {0};
@@ -30,7 +32,8 @@ int main(int argc, char **argv)
               : !strcmp(set_name, "new_faces") ? 2 : -1;
     if (which < 0)
         usage_error(&program, "--train %s: the sets are original, reconstructed and new_faces", set_name);
-    if (world_open(&x, &w))
+    Trainer *t = world_open(&x, &w) ? NULL : trainer_create(&x, &w);
+    if (!t)
         return context_failed(&x);
     if (which && (identity_open(&x, &w, &id) || synthesis_open(&x, &w, &id, &s) || datasets_open(&x, &w, &id, &s, &d)))
         return context_failed(&x);
@@ -38,7 +41,6 @@ int main(int argc, char **argv)
                                 {"New Faces", &d.new_faces, d.hash}};
     if (images < 0 || images > sets[which].faces->n)
         usage_error(&program, "--images %d: the set has %d", images, sets[which].faces->n);
-    Trainer *t = trainer_create(&x, &w);
     int n = (int)config_int(x.config, "recognition.initialisations");
     RecogniserTraining *list = must_zalloc(sizeof *list * (size_t)n);
     for (int k = 0; k < n; k++)
@@ -65,6 +67,7 @@ int main(int argc, char **argv)
             table_number(table, r.epochs, 0);
         recognised_free(&r);
     }
+    table_note(table, trainer_trunk(t)->about);
     if (x.options.json)
         table_print_json(table, stdout);
     else

@@ -93,7 +93,8 @@ static void add_cell(Table *table, const double *eer, int n, const PaperNumber *
         table_paper(table, paper->mean, paper->std);
 }
 
-static Table *make_table(const World *w, const TrainingSet *sets, const Table3 *t, const Paper *paper, int test)
+static Table *make_table(const World *w, const Trunk *trunk, const TrainingSet *sets, const Table3 *t, const Paper *paper,
+                         int test)
 {
     static const int paper_images[SIZES] = {18143, 9072, 4536, 2268};
     const char *pairs = test ? "Test" : "Validation";
@@ -116,7 +117,7 @@ static Table *make_table(const World *w, const TrainingSet *sets, const Table3 *
             add_cell(table, test ? c->test : c->validation, c->n, paper_find(paper, 3, sets[set].name, text));
         }
     }
-    static const char *const names[] = {"pixels", "untrained network"};
+    const char *names[] = {"pixels", trunk->weights ? "trunk alone" : "untrained network"};
     for (int b = 0; b < 2; b++) {
         table_row(table);
         table_text(table, names[b]);
@@ -126,7 +127,7 @@ static Table *make_table(const World *w, const TrainingSet *sets, const Table3 *
 }
 
 /* Original against the better baseline on Test: difference of EERs, interval over people. */
-static int advantage(Context *x, const World *w, const Table3 *t, Table *table)
+static int advantage(Context *x, const World *w, const Trunk *trunk, const Table3 *t, Table *table)
 {
     int b = t->baseline[1][1] < t->baseline[0][1];
     const double *theirs = b ? t->untrained[1] : t->pixels[1];
@@ -143,25 +144,25 @@ static int advantage(Context *x, const World *w, const Table3 *t, Table *table)
         return -1;
     snprintf(text, sizeof text, "Trained on Original, the EER on Test is %.2f points %s than that of %s "
              "(%.0f %% interval of the advantage over people: %.2f to %.2f)", fabs(100 * d.value),
-             d.value <= 0 ? "lower" : "higher", b ? "the untrained network" : "pixels",
-             100 * d.level, -100 * d.high, -100 * d.low);
+             d.value <= 0 ? "lower" : "higher",
+             !b ? "pixels" : trunk->weights ? "the trunk alone" : "the untrained network", 100 * d.level, -100 * d.high, -100 * d.low);
     table_note(table, text);
     table_note(table, "The paper's numbers are of other data, larger networks and longer training: compare the order of "
                       "the rows, not the numbers.");
-    table_note(table, "No trunk was pretrained: each recogniser begins from random weights.");
+    table_note(table, trunk->about);
     return 0;
 }
 
-static int report(Context *x, const World *w, const TrainingSet *sets, const Table3 *t)
+static int report(Context *x, const World *w, const Trunk *trunk, const TrainingSet *sets, const Table3 *t)
 {
     Paper *paper = paper_read(NULL);
     if (!paper)
         return -1;
     int bad = 0;
     for (int test = 0; test < 2 && !bad; test++) {
-        Table *table = make_table(w, sets, t, paper, test);
+        Table *table = make_table(w, trunk, sets, t, paper, test);
         char *path = must_printf("%s/table3_%s", x->run->dir, test ? "test" : "validation");
-        bad = test ? advantage(x, w, t, table) : 0;
+        bad = test ? advantage(x, w, trunk, t, table) : 0;
         if (!bad && x->options.json)
             table_print_json(table, stdout);
         else if (!bad)
@@ -178,21 +179,25 @@ static int report(Context *x, const World *w, const TrainingSet *sets, const Tab
 
 int main(int argc, char **argv)
 {
+    static const Option own[] = {
+        TRUNK_OPTION,
+        {0},
+    };
     static const Program program = {.name = "table3", .does = "trains on real and synthetic faces and prints Table 3",
-                                    .common = OPTIONS_ALL};
+                                    .common = OPTIONS_ALL, .own = own};
     static Table3 t;
     Context x;
     World w = {0};
     Identity id = {0};
     Synthesis s = {0};
     Datasets d = {0};
-    if (context_open(&x, &program, argc, argv) || world_open(&x, &w) || identity_open(&x, &w, &id) ||
-        synthesis_open(&x, &w, &id, &s) || datasets_open(&x, &w, &id, &s, &d))
+    Trainer *trainer = NULL;
+    if (context_open(&x, &program, argc, argv) || world_open(&x, &w) || !(trainer = trainer_create(&x, &w)) ||
+        identity_open(&x, &w, &id) || synthesis_open(&x, &w, &id, &s) || datasets_open(&x, &w, &id, &s, &d))
         return context_failed(&x);
-    Trainer *trainer = trainer_create(&x, &w);
     const TrainingSet sets[SETS] = {{"Original", &w.original, w.hash}, {"Reconstructed", &d.reconstructed, d.hash},
                                     {"New Faces", &d.new_faces, d.hash}};
-    if (train_all(&x, trainer, sets, &t) || baselines(trainer, &w, &t) || report(&x, &w, sets, &t))
+    if (train_all(&x, trainer, sets, &t) || baselines(trainer, &w, &t) || report(&x, &w, trainer_trunk(trainer), sets, &t))
         return context_failed(&x);
     if (!x.options.json)
         printf("faces, real and made: %s\nsamples of the training: %s\ntables as CSV and JSON: %s/table3_*\n", d.picture,

@@ -72,7 +72,8 @@ const Network network_table[] = {
     {"attribute_encoder", "A, Table 6, left", {.width = 128, SYNTHESIS}, picture, build_encoder},
     {"discriminator", "D, Table 6, right", {.width = 128, SYNTHESIS}, picture, build_discriminator},
     {"generator", "G, Table 7", {.width = 64, SYNTHESIS}, vectors, build_generator},
-    {"resnet50", "the recogniser's trunk with torchvision's classifier", {.classes = 1000, RESNET}, picture, build_resnet},
+    {"resnet50", "the recogniser's trunk with torchvision's classifier", {RESNET, .classes = 1000}, picture,
+     build_resnet},
     {"recogniser", "ResNet-50 and BN-Dropout-FC-BN", {RESNET}, picture, build_recogniser},
     {0},
 };

@@ -17,9 +17,9 @@ typedef struct ResnetOpts {
 /* x (B,3,S,S) -> the last map (B, 4 * 2^(stages-1) * width, S/32, S/32) (S/8 with the small stem and all stages).
  * He, Zhang, Ren, Sun, 2016; stride in the 3x3 convolution as in torchvision ("v1.5"). */
 Val resnet(Val x, Mode mode, ResnetOpts o);
-/* The same, averaged over the map, and a layer "fc" with biases -> (B, classes): torchvision's whole network, 25,557,032
- * parameters with RESNET50 and 1000 classes.  Its published weights expect x = (RGB / 255 - mean) / deviation with means
- * 0.485, 0.456, 0.406 and deviations 0.229, 0.224, 0.225. */
+/* The same, averaged over the map, and a layer "fc" with biases -> (B, classes): torchvision's whole network,
+ * 25,557,032 parameters with RESNET50 and 1000 classes.  Its published weights expect x = (RGB / 255 - mean) /
+ * deviation with means 0.485, 0.456, 0.406 and deviations 0.229, 0.224, 0.225. */
 Val resnet_classifier(Val x, Mode mode, ResnetOpts o, int classes);
 
 typedef struct HeadOpts {

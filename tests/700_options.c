@@ -39,6 +39,7 @@ static const Option own[] = {
     {"weights", OPTION_TEXT, "FILE", "weights", &model_file}, {"out", OPTION_TEXT, "DIR", "results", &out_file},
     {"count", OPTION_INT, "N", "how many", &count},           {"share", OPTION_FLOAT, "X", "which part", &share},
     {"grad", OPTION_FLAG, NULL, "gradients too", &flag},      {"attr", OPTION_LIST, "K=V", "attributes", &attributes},
+    {"first", OPTION_KEY, "X", "the first rate", "recognition.lr_first"},
     {0},
 };
 static const Program program = {"test", "tests", "NAME [MORE]", 1, 2, OPTIONS_ALL, own};
@@ -306,6 +307,21 @@ TEST(near_names)
     ck_assert_str_eq(name_suggestion(&near), "");
 }
 
+TEST(options_that_are_keys)
+{
+    Options o;
+    begin();
+    char *ini = write_file("empty.ini", "");
+    ck_assert_int_eq(READ(&o, "n", "--config", ini, "--first", "0.5", "--set", "recognition.lr_first=0.25"), OPTIONS_GO);
+    ck_assert_double_eq(config_float(o.config, "recognition.lr_first"), 0.5);
+    options_free(&o);
+    REFUSED("--first: X is missing", "n", "--first");
+    ck_assert_int_eq(READ(&o, "n", "--config", ini, "--first=much"), -1);
+    ck_assert_msg(strstr(error_text(), "first") != NULL, "%s", error_text());
+    free(ini);
+    finish();
+}
+
 TEST_MAIN("options", takes_every_kind, refuses_with_the_reason, help_shows_every_option, files_are_checked_line_by_line,
           a_printed_configuration_reads_back, hashes_cover_their_sections_only, the_defaults_are_the_papers,
-          every_preset_can_be_read, a_run_folder_keeps_its_configuration, near_names)
+          every_preset_can_be_read, a_run_folder_keeps_its_configuration, near_names, options_that_are_keys)

@@ -593,6 +593,54 @@ TEST(who_is_killed_takes_its_trainings_along)
     folder_remove(folder);
 }
 
+/* ---------------------------------------------------------------- trunks */
+#define TRUNK TINY, "--set", "trunk.people=4", "--set", "trunk.images=16", "--set", "trunk.batch=8"
+
+TEST(trunks)
+{
+    NEEDS("recognition");
+    char *folder = folder_make(), *run = in(folder, "run");
+    EXPECT(RUN(0, "recognition", TRUNK, "--run", run, "--trunk", "/nowhere/w"), 1,
+           "recognition.trunk: /nowhere/w: no such file; none, attributes or a safetensors file was expected");
+    EXPECT(RUN(0, "pretrain", TRUNK, "--run", run, "--set", "trunk.people=17", "--trunk"), 1,
+           "there must be one of each");
+    Outcome o = RUN(0, "pretrain", TRUNK, "--run", run, "--trunk");
+    EXPECT(o, 0, "trunk.safetensors: The trunk was pretrained on 29 attributes (not identities) of 4 drawn people");
+    char *stage = stage_in(run, "trunk-"), *weights = in(stage, "trunk.safetensors"), *curve = in(stage, "curve.csv");
+    char *pictures = in(stage, "trunk.faces");
+    ck_assert(file_exists(weights) && file_exists(curve) && !file_exists(pictures));
+    shell("chmod -R a-w '%s'", stage);   /* used as it is */
+    Outcome attributes = RUN(0, "recognition", TRUNK, "--run", run, "--trunk", "attributes");
+    EXPECT(attributes, 0, "The trunk was pretrained on 29 attributes");
+    Outcome file = RUN(0, "recognition", TRUNK, "--run", run, "--trunk", weights);
+    EXPECT(file, 0, "The trunk of every recogniser begins with the weights of");
+    /* the same weights: the same rates, up to the line that says where they are from */
+    char *rates = strstr(attributes.text, "--\n"), *others = strstr(file.text, "--\n");
+    ck_assert(rates && others);
+    ck_assert(!strncmp(rates, others, strlen("--\n") + strcspn(rates + strlen("--\n"), "\n")));
+    EXPECT(RUN(0, "recognition", TRUNK, "--run", run), 0, "No trunk was pretrained");
+    o = RUN(0, "recognition", TRUNK, "--run", run, "--set", "recognition.width=16", "--trunk", weights);
+    EXPECT(o, 1, "conv1.weight has shape (8, 3, 3, 3) and must have (16, 3, 3, 3): the trunk here is a ResNet of 11");
+    EXPECT(o, 1, "give a file of that one, or --trunk none");
+    shell("chmod -R u+w '%s'", stage);
+    free(pictures);
+    free(curve);
+    free(weights);
+    free(stage);
+    free(run);
+    folder_remove(folder);
+}
+
+TEST(summaries)
+{
+    NEEDS("model");
+    Outcome o = RUN(0, "model", "summary", "resnet50", "--batch", "2");
+    EXPECT(o, 0, "25557032 parameters");
+    EXPECT(o, 0, "training step on a batch of 2 (cpu, fp32), MiB: parameters 97.5, Adam's moments 195.0");
+    EXPECT(o, 0, "planned arena");
+    EXPECT(RUN(0, "model", "summary", "resnet50", "--batch", "-1"), 2, "--batch -1: 1 to 65536 was expected");
+}
+
 TEST_MAIN("programs", wrong_use_is_2, the_program_op, folders_of_odd_files, run_folders_that_cannot_be_used,
           a_full_disk, a_damaged_stage, faces_from_a_run, vectors_from_a_run, side_by_side_makes_the_same,
-          a_training_that_fails_stops_the_others, who_is_killed_takes_its_trainings_along)
+          a_training_that_fails_stops_the_others, who_is_killed_takes_its_trainings_along, trunks, summaries)

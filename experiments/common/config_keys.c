@@ -84,6 +84,16 @@ const ConfigKey config_keys[] = {
     FLOAT("recognition.m", "0.5", 0, 1.6, "ArcFace's margin, radians [R]"),
     BOOL("recognition.easy_gradient", "no", "ArcFace's gradient without the factor sin(t + m) / sin(t) [R]"),
 
+    TEXT("recognition.trunk", "none", "first weights of the trunk: none (random), attributes (see trunk.*), or a "
+                                      "safetensors file under torchvision's names [R]"),
+
+    /* a trunk that learns the attributes of drawn people */
+    INT("trunk.people", "2000", 2, 1e6, "people, others than in every set [R]"),
+    INT("trunk.images", "40000", 4, 1e8, "their images; a tenth more, of other people, measure the error [R]"),
+    INT("trunk.epochs", "30", 1, 1e5, "passes over the images [R]"),
+    INT("trunk.batch", "128", 2, 65536, "images in a step [R]"),
+    FLOAT("trunk.lr", "0.001", 0, 10, "Adam's learning rate at the start; it falls to 0 along a cosine [R]"),
+
     /* augmentation of recognition training */
     FLOAT("augmentation.blur", "0.2", 0, 1, "probability of a Gaussian blur"),
     FLOAT("augmentation.blur_least", "1", 0, 100, "its least sigma, pixels"),

@@ -19,7 +19,7 @@ enum { MOST_OPTIONS = 64 };
 /* Values of common options before they are understood. */
 typedef struct Given {
     const char *preset, *config, *run, *data, *device, *precision, *seed, *jobs;
-    TextList set;
+    TextList set, keys_set;   /* of --set; of options that are keys, whose texts are ours */
     int threads, only_training, json, quiet, keys, help, version, allow_drift;
 } Given;
 
@@ -101,7 +101,7 @@ static int take_number(const Option *o, const char *value)
 }
 
 /* Takes one option with what follows its name; returns how many words of argv it used, or -1. */
-static int take_option(const Option *list, int n, char **argv)
+static int take_option(const Option *list, int n, char **argv, Given *g)
 {
     const char *word = argv[0] + 2, *value = strchr(word, '=');
     char *name = must_printf("%.*s", value ? (int)(value - word) : (int)strlen(word), word);
@@ -128,6 +128,8 @@ static int take_option(const Option *list, int n, char **argv)
             *(const char **)o->target = value;
         else if (o->kind == OPTION_LIST)
             append(o->target, value);
+        else if (o->kind == OPTION_KEY)
+            append(&g->keys_set, must_printf("%s=%s", (const char *)o->target, value));
         else if (take_number(o, value))
             used = -1;
     }
@@ -135,7 +137,7 @@ static int take_option(const Option *list, int n, char **argv)
     return used;
 }
 
-static int take_words(Options *o, const Option *list, int n, int argc, char **argv)
+static int take_words(Options *o, const Option *list, int n, int argc, char **argv, Given *g)
 {
     TextList names = {0};
     int only_names = 0, bad = 0;
@@ -146,7 +148,7 @@ static int take_words(Options *o, const Option *list, int n, int argc, char **ar
             only_names = 1;
             i++;
         } else if (!strncmp(argv[i], "--", 2)) {
-            int used = take_option(list, n, argv + i);
+            int used = take_option(list, n, argv + i, g);
             bad = used < 0;
             i += used;
         } else {
@@ -263,6 +265,8 @@ static int read_config(Options *o, const Given *g)
         bad = config_read(o->config, g->config);
     for (int i = 0; i < g->set.n && !bad; i++)
         bad = config_set(o->config, g->set.text[i]);
+    for (int i = 0; i < g->keys_set.n && !bad; i++)
+        bad = config_set(o->config, g->keys_set.text[i]);
     free(kept);
     return bad;
 }
@@ -295,7 +299,7 @@ int options_read(Options *o, const Program *program, int argc, char **argv)
     Given g = {0};
     int n = collect(program, &g, list), result = OPTIONS_GO;
     *o = (Options){.program = program};
-    if (take_words(o, list, n, argc, argv)) {
+    if (take_words(o, list, n, argc, argv, &g)) {
         result = -1;
     } else if (g.help || g.version || g.keys) {
         if (g.help)
@@ -314,6 +318,9 @@ int options_read(Options *o, const Program *program, int argc, char **argv)
             ((program->common & OPTIONS_CONFIG) && read_config(o, &g)) || read_seed(o, &g))
             result = -1;
     }
+    for (int i = 0; i < g.keys_set.n; i++)
+        free((char *)g.keys_set.text[i]);
+    free(g.keys_set.text);
     free(g.set.text);
     if (result < 0)
         options_free(o);

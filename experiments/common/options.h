@@ -35,7 +35,8 @@ typedef enum OptionKind {
     OPTION_INT,     /* int * */
     OPTION_FLOAT,   /* double * */
     OPTION_TEXT,    /* const char **: of argv */
-    OPTION_LIST     /* TextList *: given any number of times */
+    OPTION_LIST,    /* TextList *: given any number of times */
+    OPTION_KEY      /* the name of a key: --NAME VALUE is --set KEY=VALUE, over all others */
 } OptionKind;
 
 typedef struct TextList {
@@ -48,7 +49,7 @@ typedef struct Option {
     OptionKind  kind;
     const char *argument;   /* "FILE", for --help; NULL for a flag */
     const char *doc;        /* NULL: not for people, so --help leaves it out */
-    void       *target;     /* keeps its value where the option is not given */
+    void       *target;     /* keeps its value where the option is not given; of OPTION_KEY a text, only read */
 } Option;
 
 typedef struct Program {

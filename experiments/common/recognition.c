@@ -11,6 +11,7 @@
 #include "experiments/common/curve.h"
 #include "experiments/common/jobs.h"
 #include "experiments/common/progress.h"
+#include "experiments/common/schedule.h"
 #include "experiments/common/scores.h"
 
 enum { EMBED_BATCH = 32 };
@@ -20,6 +21,7 @@ static const char *const sections[] = {"data.size", "recognition", "augmentation
 struct Trainer {
     Context *x;
     const World *w;
+    Trunk trunk;
     RecogniserOpts opts;
     Store *store;              /* of the present shape */
     RecogniserStep *step;
@@ -27,12 +29,6 @@ struct Trainer {
     int batch, classes;
     PairTrials validation, test;
 };
-
-/* The loop's own numbers, as a checkpoint keeps them. */
-typedef struct Loop {
-    double epoch, stale, rate, best_eer, best_epoch, finished;
-} Loop;
-enum { LOOP_NUMBERS = sizeof(Loop) / sizeof(double) };
 
 PairTrials pair_trials(const Pairs *pairs, const Faces *faces)
 {
@@ -59,11 +55,19 @@ Trainer *trainer_create(Context *x, const World *w)
     Trainer *t = must_zalloc(sizeof *t);
     t->x = x;
     t->w = w;
+    if (trunk_open(x, &t->trunk)) {
+        free(t);
+        return NULL;
+    }
     t->opts = context_recogniser(x);
-    context_threads(x, x->job_threads);
     t->validation = pair_trials(&w->validation_pairs, &w->validation);
     t->test = pair_trials(&w->test_pairs, &w->test);
     return t;
+}
+
+const Trunk *trainer_trunk(const Trainer *t)
+{
+    return &t->trunk;
 }
 
 static void forget_plans(Trainer *t)
@@ -81,6 +85,7 @@ void trainer_free(Trainer *t)
     if (!t)
         return;
     forget_plans(t);
+    trunk_free(&t->trunk);
     pair_trials_free(&t->validation);
     pair_trials_free(&t->test);
     free(t);
@@ -100,8 +105,7 @@ static int prepare(Trainer *t, int batch, int classes, int k)
         t->batch = batch;
         t->classes = classes;
     }
-    return store_reset(t->store, "", seed) ||
-           store_reset(t->store, "head.|classes.|rng", seed + 1000003u * (uint64_t)(k + 1));
+    return trunk_begin(&t->trunk, t->store, seed, k);
 }
 
 /* Cosine distances of stored pairs by the network as it stands. */
@@ -124,7 +128,7 @@ static int eer_of(const PairTrials *t, const double *scores, double *eer)
     return 0;
 }
 
-static int epoch(Trainer *t, Loader *loader, Loop *l, double *mean_loss)
+static int epoch(Trainer *t, Loader *loader, const Schedule *l, double *mean_loss)
 {
     RecogniserStep *s = t->step;
     long steps = loader_steps_per_epoch(loader);
@@ -147,36 +151,6 @@ static int epoch(Trainer *t, Loader *loader, Loop *l, double *mean_loss)
     return 0;
 }
 
-/* A better epoch is kept; after `patience` others the rate falls and training goes on from the best. */
-static int judge(Trainer *t, Loop *l, double eer, Snapshot **best)
-{
-    const Config *c = t->x->config;
-    int64_t most = config_int(c, "recognition.max_epochs");
-    l->epoch++;
-    l->stale++;
-    if (eer < l->best_eer) {
-        l->best_eer = eer;
-        l->best_epoch = l->epoch;
-        l->stale = 0;
-        snapshot_free(*best);
-        *best = snapshot_take(t->store);
-        if (!*best)
-            return -1;
-    }
-    if (l->stale >= (double)config_int(c, "recognition.patience")) {
-        l->rate /= 10;
-        l->stale = 0;
-        if (l->rate < 0.99 * config_float(c, "recognition.lr_last"))
-            l->finished = 1;
-        else if (snapshot_restore(*best, t->store) ||
-                 (config_bool(c, "recognition.fresh_adam") && store_reset(t->store, "adam.", 0)))
-            return -1;
-    }
-    if (most && l->epoch >= (double)most)
-        l->finished = 1;
-    return 0;
-}
-
 static int train(Trainer *t, const Stage *stage, const Faces *set, int k, const char *label, Recognised *out)
 {
     static const char *const columns[] = {"loss", "validation_eer", "rate"};
@@ -186,14 +160,14 @@ static int train(Trainer *t, const Stage *stage, const Faces *set, int k, const 
     batch = batch < set->n ? batch : set->n;
     char *checkpoint = stage_path(stage, "checkpoint.safetensors"), *curve_path = stage_path(stage, "curve.csv");
     char *weights = stage_path(stage, "recogniser.safetensors");
-    Loop l = {.rate = config_float(c, "recognition.lr_first"), .best_eer = INFINITY};
+    Schedule l = schedule_begin(c);
     Snapshot *best = NULL;
     Curve curve;
     bool open = false, stop = false;
     Loader *loader = NULL;
     int bad = prepare(t, batch, set->people, k) || !(loader = loader_create(set, batch, seed + (uint64_t)k));
     if (!bad && file_exists(checkpoint))
-        bad = checkpoint_load(checkpoint, t->store, &best, (double *)&l, LOOP_NUMBERS);
+        bad = checkpoint_load(checkpoint, t->store, &best, (double *)&l, SCHEDULE_NUMBERS);
     if (!bad)
         bad = curve_open(&curve, curve_path, columns, 3, (int64_t)l.epoch);
     open = !bad;
@@ -203,10 +177,10 @@ static int train(Trainer *t, const Stage *stage, const Faces *set, int k, const 
     while (!bad && !l.finished && !(stop = jobs_stopping(t->x))) {
         double loss = 0, eer = 0, rate = l.rate;
         bad = epoch(t, loader, &l, &loss) || distances(t, &t->w->validation, &t->w->validation_pairs, out->validation) ||
-              eer_of(&t->validation, out->validation, &eer) || judge(t, &l, eer, &best) ||
+              eer_of(&t->validation, out->validation, &eer) || schedule_epoch(&l, c, eer, t->store, &best) ||
               curve_row(&curve, (int64_t)l.epoch, (double[]){loss, eer, rate});
         if (!bad && !l.finished)
-            bad = checkpoint_save(checkpoint, t->store, best, (double *)&l, LOOP_NUMBERS);
+            bad = checkpoint_save(checkpoint, t->store, best, (double *)&l, SCHEDULE_NUMBERS);
         progress_step(&progress, (int64_t)l.epoch, "loss %.2f EER %.2f %% best %.2f %%", loss, 100 * eer,
                       100 * l.best_eer);
     }
@@ -214,8 +188,7 @@ static int train(Trainer *t, const Stage *stage, const Faces *set, int k, const 
         bad = fail("stopped after epoch %.0f, since another training failed: run again to go on", l.epoch);
     if (!bad)
         progress_end(&progress);
-    bad = bad || snapshot_restore(best, t->store) ||
-          distances(t, &t->w->validation, &t->w->validation_pairs, out->validation) ||
+    bad = bad || distances(t, &t->w->validation, &t->w->validation_pairs, out->validation) ||
           distances(t, &t->w->test, &t->w->test_pairs, out->test) ||
           store_save(t->store, weights, "conv|bn|layer|head", (const char *[]){"guise", engine_version(), NULL});
     if (open)
@@ -255,22 +228,29 @@ static void label_of(const RecogniserTraining *r, char text[JOB_LABEL])
 }
 
 /* What a training's stage depends on besides the configuration. */
-enum { EXTRA = 200 };
-static void extra_of(const RecogniserTraining *r, char text[EXTRA])
+typedef struct Depends {
+    char extra[200];
+    Hash inputs[3];
+    int ninputs;
+} Depends;
+
+static Depends depends_of(const Trainer *t, const RecogniserTraining *r)
 {
-    snprintf(text, EXTRA, "set %s, %d images, initialisation %d", r->set->name, images_of(r), r->initialisation);
+    Depends d = {.inputs = {t->w->hash, r->set->hash, t->trunk.hash}, .ninputs = t->trunk.weights ? 3 : 2};
+    snprintf(d.extra, sizeof d.extra, "set %s, %d images, initialisation %d", r->set->name, images_of(r),
+             r->initialisation);
+    return d;
 }
 
 int recognition_open(Trainer *t, const RecogniserTraining *which, Recognised *out)
 {
-    char extra[EXTRA], label[JOB_LABEL];
+    char label[JOB_LABEL];
     const TrainingSet *set = which->set;
     int n = images_of(which), k = which->initialisation;
-    Hash inputs[] = {t->w->hash, set->hash};
+    Depends d = depends_of(t, which);
     *out = (Recognised){0};
-    extra_of(which, extra);
     label_of(which, label);
-    Stage *stage = context_stage(t->x, "recognition", 1, sections, extra, inputs, 2);
+    Stage *stage = context_stage(t->x, "recognition", 1, sections, d.extra, d.inputs, d.ninputs);
     if (!stage)
         return -1;
     out->validation = must_alloc(sizeof(double) * (size_t)(t->w->validation_pairs.n + 1));
@@ -318,10 +298,8 @@ static int side_made(void *of, int i)
 {
     const Side *s = of;
     const RecogniserTraining *r = &s->list[i];
-    char extra[EXTRA];
-    Hash inputs[] = {s->t->w->hash, r->set->hash};
-    extra_of(r, extra);
-    return context_made(s->t->x, "recognition", 1, sections, extra, inputs, 2);
+    Depends d = depends_of(s->t, r);
+    return context_made(s->t->x, "recognition", 1, sections, d.extra, d.inputs, d.ninputs);
 }
 
 static int side_make(void *of, int i)
@@ -343,6 +321,7 @@ static void side_label(void *of, int i, char text[JOB_LABEL])
 int recognition_all(Trainer *t, const RecogniserTraining *list, int n)
 {
     Side s = {t, list};
+    context_threads(t->x, t->x->job_threads);
     return jobs_run(t->x, &(Jobs){.name = "recognition", .unit = "trainings", .n = n, .of = &s, .made = side_made,
                                   .make = side_make, .label = side_label});
 }
@@ -380,7 +359,7 @@ int baseline_untrained(Trainer *t, double *validation, double *test)
 {
     const Faces *set = &t->w->original;
     int batch = (int)config_int(t->x->config, "recognition.batch");
-    Loop still = {.rate = 0};   /* a rate of 0 moves nothing but the running statistics */
+    Schedule still = {.rate = 0};   /* a rate of 0 moves nothing but the running statistics */
     double loss;
     Loader *loader = NULL;
     batch = batch < set->n ? batch : set->n;

@@ -1,12 +1,12 @@
 /* recognition.h - training recognisers as section 4.2.2 of the paper, and scoring them on stored pairs.
  *
- * Adam at lr_first; after `patience` epochs without a better EER on Validation the rate falls to a tenth and training
- * goes on from the best epoch, down to lr_last (inventory items 49, 97).  The trunk begins alike in every training;
- * initialisation k is the stored beginning of head and classes, the same for every data set (items 50, 98). */
+ * Adam; what an epoch's EER on Validation changes is in schedule.h.  The trunk begins alike in every training;
+ * initialisation k is the stored beginning of head and classes, the same for every data set (trunk.h). */
 #ifndef GUISE_RECOGNITION_H
 #define GUISE_RECOGNITION_H
 
 #include "experiments/common/metrics.h"
+#include "experiments/common/trunk.h"
 #include "experiments/common/world.h"
 
 typedef struct TrainingSet {
@@ -29,22 +29,23 @@ typedef struct Recognised {
     char *weights;               /* safetensors file */
 } Recognised;
 
-/* A trainer keeps store and plans between trainings of equal shape.  From its creation on the engine has the threads of
- * one training (x->job_threads). */
+/* A trainer keeps store and plans between trainings of equal shape.  Creating one opens the trunk of
+ * recognition.trunk, which may mean to train it; NULL with error_text(). */
 typedef struct Trainer Trainer;
 Trainer *trainer_create(Context *x, const World *w);
 void     trainer_free(Trainer *t);
+const Trunk *trainer_trunk(const Trainer *t);
 
-/* Where several are trained side by side (--jobs): trains those that are not done, see jobs.h.  Else does nothing.
- * 0 or -1. */
+/* Gives the engine the threads of one training (x->job_threads) from here on.  Where several are trained side by
+ * side (--jobs), trains those that are not done, see jobs.h.  0 or -1. */
 int  recognition_all(Trainer *t, const RecogniserTraining *list, int n);
 
 /* Finds the stage "recognition" of this training done, or trains.  0 or -1. */
 int  recognition_open(Trainer *t, const RecogniserTraining *which, Recognised *out);
 void recognised_free(Recognised *r);
 
-/* Baselines on the same pairs: cosine distances of pixels less their mean over Original; and of a network that was
- * never trained (running statistics of batch norm taken from Original).  validation and test: (pairs). 0 or -1. */
+/* Baselines on the same pairs: cosine distances of pixels less their mean over Original; and of a network with
+ * its first weights (running statistics of batch norm taken from Original).  validation and test: (pairs). 0 or -1. */
 int  baseline_pixels(const World *w, double *validation, double *test);
 int  baseline_untrained(Trainer *t, double *validation, double *test);
 
