@@ -93,8 +93,8 @@ static void add_cell(Table *table, const double *eer, int n, const PaperNumber *
         table_paper(table, paper->mean, paper->std);
 }
 
-static Table *make_table(const World *w, const Trunk *trunk, const TrainingSet *sets, const Table3 *t, const Paper *paper,
-                         int test)
+static Table *make_table(const World *w, const Trunk *trunk, const TrainingSet *sets, const Table3 *t,
+                         const Paper *paper, int test)
 {
     static const int paper_images[SIZES] = {18143, 9072, 4536, 2268};
     const char *pairs = test ? "Test" : "Validation";
@@ -145,7 +145,8 @@ static int advantage(Context *x, const World *w, const Trunk *trunk, const Table
     snprintf(text, sizeof text, "Trained on Original, the EER on Test is %.2f points %s than that of %s "
              "(%.0f %% interval of the advantage over people: %.2f to %.2f)", fabs(100 * d.value),
              d.value <= 0 ? "lower" : "higher",
-             !b ? "pixels" : trunk->weights ? "the trunk alone" : "the untrained network", 100 * d.level, -100 * d.high, -100 * d.low);
+             !b ? "pixels" : trunk->weights ? "the trunk alone" : "the untrained network", 100 * d.level,
+             -100 * d.high, -100 * d.low);
     table_note(table, text);
     table_note(table, "The paper's numbers are of other data, larger networks and longer training: compare the order of "
                       "the rows, not the numbers.");

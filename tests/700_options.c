@@ -312,7 +312,8 @@ TEST(options_that_are_keys)
     Options o;
     begin();
     char *ini = write_file("empty.ini", "");
-    ck_assert_int_eq(READ(&o, "n", "--config", ini, "--first", "0.5", "--set", "recognition.lr_first=0.25"), OPTIONS_GO);
+    ck_assert_int_eq(READ(&o, "n", "--config", ini, "--first", "0.5", "--set", "recognition.lr_first=0.25"),
+                     OPTIONS_GO);
     ck_assert_double_eq(config_float(o.config, "recognition.lr_first"), 0.5);
     options_free(&o);
     REFUSED("--first: X is missing", "n", "--first");

@@ -15,6 +15,7 @@
 #include "data/faces.h"
 #include "engine/safetensors.h"
 #include "experiments/common/names.h"
+#include "tests/built.h"
 
 /* Everything once with as little as possible. */
 #define TINY                                                                                                         \
@@ -30,22 +31,6 @@ typedef struct Outcome {
     int status;
     char text[8192];   /* standard output and standard error */
 } Outcome;
-
-/* Path of a built program: beside the tests (BUILD/tests/x -> BUILD/bin), NULL if it is not there. */
-static char *program_path(const char *name)
-{
-    char self[4096];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n < 0)
-        return NULL;
-    self[n] = 0;
-    *strrchr(self, '/') = 0;
-    char *path = must_printf("%s/../bin/%s", self, name);
-    if (file_exists(path))
-        return path;
-    free(path);
-    return NULL;
-}
 
 static void child(int circumstances, const char *path, char **argv, int out)
 {

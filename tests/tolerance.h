@@ -39,8 +39,12 @@
 /* Parameters, relative to the most that one of the tensor moved, 3e-4 in three steps: a float's step at 1 is 4e-4 of
  * that, and as Adam divides by the size of the gradient the rounding of small ones counts in full: 2e-3 was measured. */
 #define TOLERANCE_WHOLE_MOVED 1e-2
-/* FULL */
-#define TOLERANCE_FULL_SIZE 1e-2
-#define TOLERANCE_FULL_SIZE_GRADIENT 1e12
+/* The paper's networks at full size in float against PyTorch in double, sums under random signs relative to a tensor's
+ * length: 4e-6 to 1e-5 were measured, by PyTorch itself in float as well. */
+#define TOLERANCE_FULL_SIZE 5e-5
+#define TOLERANCE_FULL_SIZE_GRADIENT 1e-4
+/* Gradients where an input of a rectifier lies as near to 0 as rounding reaches: on its other side, gradients of all
+ * layers in front change.  PyTorch in float is off PyTorch in double by 0.006 (G) and 0.024 (ResNet-50 at 224). */
+#define TOLERANCE_FULL_SIZE_KINK 5e-2
 
 #endif

@@ -299,8 +299,8 @@ int trunk_pretrain(Context *x, Trunk *out)
     if (!bad) {
         out->weights = stage_path(stage, "trunk.safetensors");
         out->hash = stage->hash;
-        out->about = must_printf("The trunk was pretrained on %d attributes (not identities) of %ld drawn people of its "
-                                 "own; on unseen people its squared error is %.2f of that of guessing the mean.",
+        out->about = must_printf("The trunk was pretrained on %d attributes (not identities) of %ld drawn people of "
+                                 "its own; on unseen people its squared error is %.2f of that of guessing the mean.",
                                  ATTRIBUTES, (long)config_int(x->config, "trunk.people"), error);
     }
     stage_leave(stage);
@@ -321,8 +321,8 @@ static int given(Context *x, const char *path, Trunk *out)
     int bad = !embed;
     if (!bad && store_load(s, path, TRUNK_NAMES)) {
         char *why = must_strdup(error_text());
-        bad = fail("recognition.trunk: %s: the trunk here is a ResNet of %s layers, %ld channels wide, with a stem of %s "
-                   "(recognition.depth, recognition.width, data.size): give a file of that one, or --trunk none", why,
+        bad = fail("recognition.trunk: %s: the trunk here is a ResNet of %s layers, %ld channels wide, with a stem of "
+                   "%s (recognition.depth, recognition.width, data.size): give a file of that one, or --trunk none", why,
                    config_text(x->config, "recognition.depth"), (long)config_int(x->config, "recognition.width"),
                    o.trunk.small_stem ? "3x3, as pictures below 64 have it" : "7x7, torchvision's");
         free(why);
