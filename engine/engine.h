@@ -183,10 +183,12 @@ size_t plan_arena_bytes(const Plan *plan);
 size_t plan_own_bytes(const Plan *plan);
 double plan_flop(const Plan *plan);
 int    plan_ops(const Plan *plan);
-/* Times every op from now on; plan_profile prints a table by op, plan_trace writes a Chrome trace (0 or -1). */
+/* Times every op from now on; plan_profile prints a table by op, plan_trace writes a Chrome trace (0 or -1), in which
+ * an op's name carries the shapes of its operands; plans_trace puts several plans into one, a row each. */
 void  plan_profile_start(Plan *plan);
 void  plan_profile(const Plan *plan, FILE *to);
 int   plan_trace(const Plan *plan, const char *path);
+int   plans_trace(const Plan *const *plans, int n, const char *path);
 /* The algorithms that the plan's kernels took, as lines of a tuning table; 0 or -1. */
 int   plan_choices(const Plan *plan, FILE *to);
 void  plan_print(const Plan *plan, FILE *to);   /* the improved program with formats and buffers */

@@ -196,27 +196,53 @@ void plan_profile(const Plan *plan, FILE *to)
     free(lines);
 }
 
-int plan_trace(const Plan *plan, const char *path)
+/* "conv2d (8, 64, 32, 32) (64, 64, 3, 3)": the op and its first operands. */
+static void trace_name(const KernelCall *k, char *text, size_t size)
 {
-    FileWriter w;
-    if (file_open(&w, path))
-        return -1;
-    FILE *f = w.stream;
+    enum { SHOWN = 3 };
+    char shape[96];
+    size_t n = (size_t)snprintf(text, size, "%s", k->op->name);
+    for (int i = 0; i < k->nin && i < SHOWN && n < size; i++)
+        if (tensor_here(&k->in[i]))
+            n += (size_t)snprintf(text + n, size - n, " %s", shape_text(k->in[i].shape, shape, sizeof shape));
+    if (k->nin > SHOWN && n < size)
+        snprintf(text + n, size - n, " ...");
+}
+
+/* The plan's ops one after the other, each as long as its mean of all runs. */
+static void trace_plan(FILE *f, const Plan *plan, int row, bool first)
+{
     double at = 0, runs = plan->runs ? (double)plan->runs : 1;
-    fprintf(f, "[");
+    char name[400];
     for (int s = 0; s < plan->nsteps; s++) {
         const Step *step = &plan->steps[s];
         double us = 1e6 * step->seconds / runs;
-        fprintf(f, "%s\n{\"name\":\"%s\",\"cat\":", s ? "," : "", step->call.op->name);
+        trace_name(&step->call, name, sizeof name);
+        fprintf(f, "%s\n{\"name\":\"%s\",\"cat\":", first && !s ? "" : ",", name);
         json_write_string(f, plan->name);
-        fprintf(f, ",\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":%.3f,\"dur\":%.3f,\"args\":{\"value\":", at, us);
+        fprintf(f, ",\"ph\":\"X\",\"pid\":1,\"tid\":%d,\"ts\":%.3f,\"dur\":%.3f,\"args\":{\"value\":", row, at, us);
         json_write_string(f, step->call.name);
         fprintf(f, ",\"flop\":%.0f,\"bytes\":%.0f,\"algorithm\":\"%s\"}}", step->flop, step->bytes,
                 step->call.chosen);
         at += us;
     }
-    fprintf(f, "\n]\n");
+}
+
+int plans_trace(const Plan *const *plans, int n, const char *path)
+{
+    FileWriter w;
+    if (file_open(&w, path))
+        return -1;
+    fprintf(w.stream, "[");
+    for (int i = 0, events = 0; i < n; events += plans[i++]->nsteps)
+        trace_plan(w.stream, plans[i], i + 1, !events);
+    fprintf(w.stream, "\n]\n");
     return file_commit(&w);
+}
+
+int plan_trace(const Plan *plan, const char *path)
+{
+    return plans_trace(&plan, 1, path);
 }
 
 void plan_print(const Plan *plan, FILE *to)
