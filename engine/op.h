@@ -189,6 +189,7 @@ struct KernelDef {
     void (*formats)(FormatChoice *f);        /* NULL: everything PLAIN */
     int  (*inplace)(const KernelCall *k, int result);   /* operand whose buffer the result may take, or -1 */
     unsigned bf16_results;                   /* bit j: result j may be asked for in C16_BF16 in the place of C16 */
+    const char *algorithms;                  /* names that a tuning table may ask for, "a b c"; NULL: no choice */
 };
 #ifdef __cplusplus
 #define KERNEL_(name, backend) \

@@ -118,7 +118,7 @@ static int64_t windows(int64_t size, int64_t kernel, int padding, const Conv2dAt
 
 TEST(random_shapes)
 {
-    static const char *const tunings[] = {NULL, "direct", "winograd", "own", "small map", "linear", "narrow",
+    static const char *const tunings[] = {NULL, "direct", "winograd", "own", "small-map", "linear", "narrow",
                                          "depthwise"};
     enum { TUNINGS = 8 };
     int used[TUNINGS] = {0};

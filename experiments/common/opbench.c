@@ -43,23 +43,31 @@ static int open_case(OpRun *run, const OpDef *op, const OpCase *c, const char *d
     return bad ? -1 : 0;
 }
 
-/* The whole plan runs before each timing, since kernels that work in place change what they read. */
-static int time_step(Plan *plan, Step *step, Sweep *sweep, OpTiming *t)
+int opbench_once(Plan *plan, int index, Sweep *sweep, double *seconds)
 {
     Device *d = plan->device;
+    Step *step = &plan->steps[index];
+    if (plan_run(plan))
+        return -1;
+    sweep_caches(sweep);
+    if (d->sync(d, step->call.op->name))
+        return -1;
+    double start = seconds_now();
+    step->call.kernel->run(&step->call);
+    if (d->sync(d, step->call.op->name))
+        return -1;
+    *seconds = seconds_now() - start;
+    return 0;
+}
+
+static int time_step(Plan *plan, int index, Sweep *sweep, OpTiming *t)
+{
+    const Step *step = &plan->steps[index];
     double seconds[RUNS_MAX], total = 0;
     int n = 0;
     while (n < RUNS_MIN || (n < RUNS_MAX && total < budget)) {
-        if (plan_run(plan))
+        if (opbench_once(plan, index, sweep, &seconds[n]))
             return -1;
-        sweep_caches(sweep);
-        if (d->sync(d, step->call.op->name))
-            return -1;
-        double start = seconds_now();
-        step->call.kernel->run(&step->call);
-        if (d->sync(d, step->call.op->name))
-            return -1;
-        seconds[n] = seconds_now() - start;
         total += seconds[n++];
     }
     *t = (OpTiming){.op = step->call.op->name, .seconds = median_of(seconds, n), .runs = n, .flop = step->flop,
@@ -78,7 +86,7 @@ int opbench_run(const OpDef *op, const OpCase *c, const char *device, bool grad,
     for (int s = 0; s < run.plan->nsteps && n < OP_TIMINGS_MAX && !bad; s++) {
         const OpDef *kind = run.plan->steps[s].call.op;
         if (kind == op || (strcmp(kind->name, "reorder") && strcmp(kind->name, "copy")))
-            bad = time_step(run.plan, &run.plan->steps[s], &sweep, &timings[n++]);
+            bad = time_step(run.plan, s, &sweep, &timings[n++]);
     }
     sweep_close(&sweep);
     oprun_close(&run);

@@ -20,4 +20,8 @@ enum { OP_TIMINGS_MAX = 64 };
  * The number of timings, or -1 with error_text(). */
 int opbench_run(const OpDef *op, const OpCase *c, const char *device, bool grad, OpTiming *timings);
 
+/* Times one kernel of a plan once, from cold caches.  The whole plan runs before, since kernels that work in place
+ * change what they read.  0 or -1. */
+int opbench_once(Plan *plan, int step, Sweep *sweep, double *seconds);
+
 #endif

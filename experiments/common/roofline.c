@@ -34,6 +34,19 @@ double median_of(double *x, int n)
     return n % 2 ? x[n / 2] : 0.5 * (x[n / 2 - 1] + x[n / 2]);
 }
 
+static double between(const double *sorted, int n, double share)
+{
+    double at = share * (n - 1);
+    int i = (int)at;
+    return i + 1 < n ? sorted[i] + (at - i) * (sorted[i + 1] - sorted[i]) : sorted[n - 1];
+}
+
+Quartiles quartiles_of(double *x, int n)
+{
+    qsort(x, (size_t)n, sizeof *x, by_size);
+    return (Quartiles){n, between(x, n, 0.25), between(x, n, 0.5), between(x, n, 0.75)};
+}
+
 /* ---------------------------------------------------------------- arithmetic */
 /* Chains of x = x a + b that do not wait for one another: enough for two units of latency 4 to 6.  Each returns how
  * many multiply-adds were made; *sink keeps the compiler from leaving them out. */

@@ -30,4 +30,11 @@ void sweep_close(Sweep *s);
 /* Median of n numbers, which are sorted by it. */
 double median_of(double *x, int n);
 
+/* Median and quartiles of n > 0 numbers, which are sorted by it; between two numbers along a straight line. */
+typedef struct Quartiles {
+    int n;
+    double q1, median, q3;
+} Quartiles;
+Quartiles quartiles_of(double *x, int n);
+
 #endif

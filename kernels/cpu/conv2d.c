@@ -178,14 +178,14 @@ static void choose_onednn(KernelCall *k, Conv *c, bool bias)
 /* Sets path, plan and the algorithm's name. */
 static void conv_choose(KernelCall *k, Conv *c, bool bias)
 {
-    static const char *const names[] = {"own", "linear", "small map", "narrow", "depthwise"};
+    static const char *const names[] = {"own", "linear", "small-map", "narrow", "depthwise"};
     const ConvShape *s = &c->shape;
     Format x = tensor_of(k, c->x)->format, y = tensor_of(k, c->y)->format;
     bool both_blocked = x == C16 && y == C16, depthwise = conv_depthwise_serves(s, x, y);
     if (x == PLAIN && y == PLAIN && linear_pays(s, c->direction) && wanted(k, "linear", true))
         c->path = LINEAR;
     else if (c->direction == CONV_BACKWARD_WEIGHTS && both_blocked && conv_weights_takes(s) &&
-             wanted(k, "small map", small_map_pays(s, k->precision == PRECISION_BF16)))
+             wanted(k, "small-map", small_map_pays(s, k->precision == PRECISION_BF16)))
         c->path = SMALL_MAP;
     else if (c->direction == CONV_BACKWARD_DATA && x == PLAIN && y == C16 && conv_narrow_takes(s) &&
              wanted(k, "narrow", true))
@@ -444,10 +444,13 @@ static void formats_weights(FormatChoice *f)
 
 KERNEL(conv2d, cpu) = {
     .run = conv_run, .prepare = prepare_forward, .release = conv_release, .formats = formats_forward,
+    .algorithms = "direct winograd linear depthwise own",
 };
 KERNEL(conv_transpose2d, cpu) = {
     .run = conv_run, .prepare = prepare_transpose, .release = conv_release, .formats = formats_transpose,
+    .algorithms = "direct winograd narrow linear depthwise own",
 };
 KERNEL(conv2d_weight_grad, cpu) = {
     .run = conv_run, .prepare = prepare_weights, .release = conv_release, .formats = formats_weights,
+    .algorithms = "direct winograd small-map linear depthwise own",
 };

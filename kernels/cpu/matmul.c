@@ -67,4 +67,4 @@ static void matmul(KernelCall *k)
             y[i * c.n + j] += b[j];
 }
 
-KERNEL(matmul, cpu) = {.run = matmul, .prepare = prepare, .release = release};
+KERNEL(matmul, cpu) = {.run = matmul, .prepare = prepare, .release = release, .algorithms = "sgemm thin own"};
