@@ -7,7 +7,7 @@
 
 #include "engine/device.h"
 #include "engine/random.h"
-#include "tests/built.h"
+#include "tests/children.h"
 #include "tests/described.h"
 #include "tests/pictures.h"
 #include "tests/tolerance.h"

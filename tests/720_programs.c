@@ -3,19 +3,15 @@
 #include "tests/pictures.h"
 
 #include <dirent.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <sys/file.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #include "data/faces.h"
 #include "engine/safetensors.h"
 #include "experiments/common/names.h"
-#include "tests/built.h"
+#include "tests/children.h"
 
 /* Everything once with as little as possible. */
 #define TINY                                                                                                         \
@@ -24,81 +20,6 @@
         "data.validation_people=3", "--set", "data.validation_images=9", "--set", "data.test_people=3", "--set",      \
         "data.test_images=9", "--set", "evaluation.matching=5", "--set", "evaluation.non_matching=5", "--set",       \
         "identity.epochs=1", "--set", "identity.batch=8", "--set", "synthesis.steps=2", "--set", "synthesis.batch=4"
-
-enum { NOBODY = 1, SMALL_FILES = 2 };   /* circumstances: another user where we are root; no file over 2 KiB */
-
-typedef struct Outcome {
-    int status;
-    char text[8192];   /* standard output and standard error */
-} Outcome;
-
-static void child(int circumstances, const char *path, char **argv, int out)
-{
-    if (circumstances & SMALL_FILES) {
-        signal(SIGXFSZ, SIG_IGN);   /* writing fails instead, as on a full disk */
-        setrlimit(RLIMIT_FSIZE, &(struct rlimit){2048, 2048});
-    }
-    if ((circumstances & NOBODY) && !geteuid() && (setgid(65534) || setuid(65534)))
-        _exit(99);
-    dup2(out, STDOUT_FILENO);
-    dup2(out, STDERR_FILENO);
-    execv(path, argv);
-    _exit(98);
-}
-
-/* Starts a program whose words go to `out`. */
-static pid_t start_words(int circumstances, const char *program, char **argv, int out)
-{
-    char *path = program_path(program);
-    ck_assert_msg(path != NULL, "%s is not built", program);
-    pid_t pid = fork();
-    ck_assert_int_ge(pid, 0);
-    if (!pid)
-        child(circumstances, path, argv, out);
-    free(path);
-    return pid;
-}
-
-/* What it says until it ends. */
-static Outcome outcome_of(const char *program, pid_t pid, int ends[2])
-{
-    Outcome o = {0};
-    int status;
-    size_t n = 0;
-    close(ends[1]);
-    for (ssize_t got; (got = read(ends[0], o.text + n, sizeof o.text - 1 - n)) > 0;)
-        n += (size_t)got;
-    close(ends[0]);
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    ck_assert_msg(WIFEXITED(status), "%s was ended by signal %d:\n%s", program, WTERMSIG(status), o.text);
-    o.status = WEXITSTATUS(status);
-    return o;
-}
-
-static Outcome run_words(int circumstances, const char *program, char **argv)
-{
-    int ends[2];
-    ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
-    return outcome_of(program, start_words(circumstances, program, argv, ends[1]), ends);
-}
-
-#define RUN(circumstances, program, ...) run_words(circumstances, program, (char *[]){program, __VA_ARGS__, NULL})
-
-/* The program ends with this status, and its text holds these words. */
-#define EXPECT(outcome, wanted_status, words)                                                                 \
-    do {                                                                                                      \
-        Outcome o_ = (outcome);                                                                               \
-        ck_assert_msg(o_.status == (wanted_status), "status %d, not %d:\n%s", o_.status, wanted_status, o_.text); \
-        ck_assert_msg(strstr(o_.text, words) != NULL, "\"%s\" is not in:\n%s", words, o_.text);               \
-    } while (0)
-
-#define NEEDS(name)                                    \
-    do {                                               \
-        char *needed_ = program_path(name);            \
-        if (!needed_)                                  \
-            SKIP("the program %s is not built", name); \
-        free(needed_);                                 \
-    } while (0)
 
 static char *in(const char *folder, const char *name)
 {
