@@ -15,7 +15,7 @@ enum { NOBODY = 1, SMALL_FILES = 2 };   /* circumstances: another user where we 
 
 typedef struct Outcome {
     int status;
-    char text[8192];   /* standard output and standard error */
+    char text[32768];   /* standard output and standard error */
 } Outcome;
 
 /* Path of a built program: beside the tests (BUILD/tests/x -> BUILD/bin), NULL if it is not there. */
@@ -72,7 +72,7 @@ static inline Outcome outcome_of(const char *program, pid_t pid, int ends[2])
         n += (size_t)got;
     close(ends[0]);
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    ck_assert_msg(WIFEXITED(status), "%s was ended by signal %d:\n%s", program, WTERMSIG(status), o.text);
+    ck_assert_msg(WIFEXITED(status), "%s was ended by signal %d:\n%.4000s", program, WTERMSIG(status), o.text);
     o.status = WEXITSTATUS(status);
     return o;
 }
@@ -90,8 +90,8 @@ static inline Outcome run_words(int circumstances, const char *program, char **a
 #define EXPECT(outcome, wanted_status, words)                                                                 \
     do {                                                                                                      \
         Outcome o_ = (outcome);                                                                               \
-        ck_assert_msg(o_.status == (wanted_status), "status %d, not %d:\n%s", o_.status, wanted_status, o_.text); \
-        ck_assert_msg(strstr(o_.text, words) != NULL, "\"%s\" is not in:\n%s", words, o_.text);               \
+        ck_assert_msg(o_.status == (wanted_status), "status %d, not %d:\n%.4000s", o_.status, wanted_status, o_.text); \
+        ck_assert_msg(strstr(o_.text, words) != NULL, "\"%s\" is not in:\n%.4000s", words, o_.text);               \
     } while (0)
 
 #define NEEDS(name)                                    \
