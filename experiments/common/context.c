@@ -24,10 +24,10 @@ static int choose_device(Context *x)
             device_close(d);
     }
     Precision own = strncmp(x->device, "cuda", 4) ? PRECISION_FP32 : PRECISION_TF32;
-    Precision precision = o->precision < 0 ? own : (Precision)o->precision;
-    if (engine_precision(x->device, precision))
+    x->precision = o->precision < 0 ? own : (Precision)o->precision;
+    if (engine_precision(x->device, x->precision))
         return -1;
-    snprintf(x->about, sizeof x->about, "device %s, %s, data %s", x->device, precision_name(precision),
+    snprintf(x->about, sizeof x->about, "device %s, %s, data %s", x->device, precision_name(x->precision),
              o->data_spec ? o->data_spec : "portraits");
     context_threads(x, o->threads);
     return 0;

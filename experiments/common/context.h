@@ -12,6 +12,7 @@ typedef struct Context {
     const Config *config;
     Run *run;
     char device[32];      /* "cpu", "cuda:0", ... */
+    Precision precision;
     char about[320];      /* device, precision, tuning table, data: part of every stage that computes */
     int jobs;             /* trainings side by side */
     int job_threads;      /* and the threads of each */

@@ -265,12 +265,6 @@ static void add_to_json(FILE *out, const Facts *f, double peak, bool first)
     fputc('}', out);
 }
 
-static const char *precision_of(const Options *o)
-{
-    static const char *const names[] = {"fp32", "tf32", "bf16"};
-    return names[o->precision];
-}
-
 static void report(Bench *b, const Facts *facts, int n)
 {
     Table *table = start_table();
@@ -286,7 +280,7 @@ static void report(Bench *b, const Facts *facts, int n)
         json_write_string(stdout, b->x.device);
         printf(", \"libraries\": ");
         json_write_string(stdout, engine_libraries(b->x.device));
-        printf(", \"threads\": %d, \"precision\": \"%s\"", engine_thread_count(), precision_of(&b->x.options));
+        printf(", \"threads\": %d, \"precision\": \"%s\"", engine_thread_count(), precision_name(b->x.precision));
         json_quartiles(stdout, ",\n \"ceilings\": {", "fma_gflop_per_s", flop);
         json_quartiles(stdout, ", ", "copy_gb_per_s", byte);
         printf("},\n \"steps\": [");
@@ -300,7 +294,7 @@ static void report(Bench *b, const Facts *facts, int n)
         add_to_table(table, &facts[i], 1e9 * flop.median);
     printf("guise %s, %s, %d threads, device %s, %s%s%s\n"
            "ceilings of this run, measured %d times: %.1f GFLOP/s [%.1f, %.1f], %.2f GB/s copied [%.2f, %.2f]\n\n",
-           engine_version(), b->machine, engine_thread_count(), b->x.device, precision_of(&b->x.options),
+           engine_version(), b->machine, engine_thread_count(), b->x.device, precision_name(b->x.precision),
            *engine_libraries(b->x.device) ? ", " : "", engine_libraries(b->x.device), flop.n, flop.median, flop.q1,
            flop.q3, byte.median, byte.q1, byte.q3);
     table_print(table, stdout);
