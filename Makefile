@@ -112,12 +112,14 @@ check-all: setup
 	$(Q)bash tests/check.sh $(BUILD) all
 tests: $(TESTBINS) emu
 bench: all
-	$(Q)$(BUILD)/bin/op conv2d --bench && $(BUILD)/bin/op batch_norm --bench && $(BUILD)/bin/op adam --bench
+	$(Q)$(BUILD)/bin/bench $(if $(ONLY),--only $(ONLY),)
+bench-ops: all
+	$(Q)for op in $(if $(OPS),$(OPS),conv2d batch_norm adam); do $(BUILD)/bin/op $$op --bench || exit 1; done
 info: all
 	$(Q)$(BUILD)/bin/op --info
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all emu setup run check check-all tests bench info clean
+.PHONY: all emu setup run check check-all tests bench bench-ops info clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -35,7 +35,7 @@ class BatchNorm(nn.Module):
             mean, var = mean.clone(), var.clone()
         parts = [F.batch_norm(p, mean, var, self.weight, self.bias, mode != "eval", MOMENTUM, EPS)
                  for p in x.chunk(groups if mode != "eval" else 1)]
-        return torch.cat(parts)
+        return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
 class Trunk(nn.Module):
