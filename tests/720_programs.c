@@ -537,6 +537,20 @@ TEST(trunks)
     folder_remove(folder);
 }
 
+/* docs/ops.md is what the ops say of themselves. */
+TEST(the_page_of_ops)
+{
+    NEEDS("op");
+    size_t size;
+    char *page = file_read("docs/ops.md", &size), *path = program_path("op"), *now;
+    HAVE(page);
+    now = must_printf("'%s' list --markdown | cmp - docs/ops.md", path);
+    ck_assert_msg(system(now) == 0, "docs/ops.md is old: %s list --markdown >docs/ops.md", path);
+    free(now);
+    free(path);
+    free(page);
+}
+
 TEST(summaries)
 {
     NEEDS("model");
@@ -549,4 +563,5 @@ TEST(summaries)
 
 TEST_MAIN("programs", wrong_use_is_2, the_program_op, folders_of_odd_files, run_folders_that_cannot_be_used,
           a_full_disk, a_damaged_stage, faces_from_a_run, vectors_from_a_run, side_by_side_makes_the_same,
-          a_training_that_fails_stops_the_others, who_is_killed_takes_its_trainings_along, trunks, summaries)
+          a_training_that_fails_stops_the_others, who_is_killed_takes_its_trainings_along, trunks, the_page_of_ops,
+          summaries)

@@ -17,7 +17,7 @@
 #include "experiments/common/options.h"
 
 static const char *in_path, *out_path, *backend = "cpu";
-static int grad, bench, info, threads;
+static int grad, bench, info, markdown, threads;
 static TextList attr_list, shape_list;
 
 static const Option own[] = {
@@ -29,6 +29,7 @@ static const Option own[] = {
     {"bench", OPTION_FLAG, NULL, "time the op at its own shapes, or those of --shapes", &bench},
     {"shapes", OPTION_LIST, "LIST", "operands to time, as \"8x64x32x32 64x64x3x3 -\"; may be repeated", &shape_list},
     {"threads", OPTION_INT, "N", "threads of the CPU (all cores)", &threads},
+    {"markdown", OPTION_FLAG, NULL, "op list as docs/ops.md has it", &markdown},
     {"info", OPTION_FLAG, NULL, "devices of this build and machine", &info},
     {0},
 };
@@ -69,6 +70,32 @@ static void print_list(void)
         char kernels[120];
         own_kernels(op_table[i], kernels, sizeof kernels);
         printf("%-26s %-20s  %s\n", op_table[i]->name, kernels, op_table[i]->formula);
+    }
+}
+
+/* Text of a table's cell: a bar would end it. */
+static void print_cell(const char *text)
+{
+    printf(" `");
+    for (; *text; text++)
+        printf(*text == '|' ? "\\|" : "%c", *text);
+    printf("` |");
+}
+
+static void print_markdown(void)
+{
+    printf("# Ops\n\nEvery op of the engine as its definition says it (`build/bin/op list --markdown` writes this page; "
+           "`op list` names the\nkernels of a build, `op NAME --help` the attributes). Operands: `?` may be absent, `*` any "
+           "number; results: `!` takes no\ncotangent.\n\n| op | operands | results | formula | gradient | source |\n"
+           "|---|---|---|---|---|---|\n");
+    for (int i = 0; op_table[i]; i++) {
+        const OpDef *op = op_table[i];
+        printf("|");
+        print_cell(op->name);
+        print_cell(op->operands);
+        print_cell(op->results);
+        print_cell(op->formula);
+        printf(" %s | %s |\n", op->vjp || (op->flags & (OP_EXPAND | OP_IDENTITY)) ? "yes" : "", op->source ? op->source : "");
     }
 }
 
@@ -387,7 +414,7 @@ int main(int argc, char **argv)
     } else if (!o.n_names) {
         usage_error(&program, "NAME of an op is missing (op list, op --help)");
     } else if (!strcmp(o.names[0], "list")) {
-        print_list();
+        (markdown ? print_markdown : print_list)();
     } else {
         const OpDef *op = find(o.names[0]);
         if (bench)
