@@ -198,7 +198,8 @@ int main(int argc, char **argv)
         return context_failed(&x);
     const TrainingSet sets[SETS] = {{"Original", &w.original, w.hash}, {"Reconstructed", &d.reconstructed, d.hash},
                                     {"New Faces", &d.new_faces, d.hash}};
-    if (train_all(&x, trainer, sets, &t) || baselines(trainer, &w, &t) || report(&x, &w, trainer_trunk(trainer), sets, &t))
+    if (train_all(&x, trainer, sets, &t) || baselines(trainer, &w, &t) ||
+        report(&x, &w, trainer_trunk(trainer), sets, &t))
         return context_failed(&x);
     if (!x.options.json)
         printf("faces, real and made: %s\nsamples of the training: %s\ntables as CSV and JSON: %s/table3_*\n", d.picture,

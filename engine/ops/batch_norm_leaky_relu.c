@@ -304,7 +304,8 @@ OP(batch_norm_leaky_relu) = {
 /* No second derivatives, as for batch_norm_grad. */
 OP(batch_norm_leaky_relu_grad) = {
     .name = "batch_norm_leaky_relu_grad",
-    .formula = "dz = dy if z > 0 (with y: y > 0) else slope dy; dx, dgamma, dbeta as in batch_norm_grad; dresidual = dz",
+    .formula = "dz = dy if z > 0 (with y: y > 0) else slope dy; dx, dgamma, dbeta as in batch_norm_grad; "
+               "dresidual = dz",
     .operands = "x gamma? beta? mean rstd dy y?", .results = "dx dgamma dbeta dresidual",
     .attr_size = sizeof(BatchNormLeakyReluGradAttrs), .attrs = grad_attrs, .flags = OP_NO_GRAD,
     .infer = grad_infer, .flop = batch_norm_grad_flop, .bytes = grad_bytes, .cases = grad_cases,

@@ -110,7 +110,8 @@ Val op_copy(Val x)
 
 /* ---------------------------------------------------------------- reorder */
 static const OpAttr reorder_attrs[] = {
-    {"format", ATTR_INT, offsetof(ReorderAttrs, format), "0", "0 plain, 1 blocks of 16 channels, 2 channels last, 3 blocks in bfloat16"},
+    {"format", ATTR_INT, offsetof(ReorderAttrs, format), "0",
+     "0 plain, 1 blocks of 16 channels, 2 channels last, 3 blocks in bfloat16"},
     ATTRS_END,
 };
 

@@ -92,7 +92,8 @@ static int64_t winograd_tiles(const ConvShape *s)
 }
 
 /* Winograd's F(4x4,3x3) does a quarter of the multiplications on 4x4 tiles of the result.  It pays where tiles are at
- * least half full, and enough of them share the transforms of the weights.  Bounds from measurements at 16 to 1,024 channels, maps of 4 to 128, batches of 8 to 64. */
+ * least half full, and enough of them share the transforms of the weights.  Bounds from measurements at 16 to 1,024
+ * channels, maps of 4 to 128, batches of 8 to 64. */
 static bool winograd_pays(const ConvShape *s)
 {
     int64_t tiles = winograd_tiles(s);
