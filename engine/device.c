@@ -127,20 +127,23 @@ static void host_free(Device *d, void *p)
 static int host_move(Device *d, void *to, const void *from, size_t bytes)
 {
     (void)d;
-    memmove(to, from, bytes);
+    if (bytes)   /* of empty values there is no address */
+        memmove(to, from, bytes);
     return 0;
 }
 
 static void host_copy(Device *d, void *to, const void *from, size_t bytes)
 {
     (void)d;
-    memmove(to, from, bytes);
+    if (bytes)
+        memmove(to, from, bytes);
 }
 
 static void host_fill(Device *d, void *to, int byte, size_t bytes)
 {
     (void)d;
-    memset(to, byte, bytes);
+    if (bytes)
+        memset(to, byte, bytes);
 }
 
 static int host_sync(Device *d, const char *what)
