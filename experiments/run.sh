@@ -6,7 +6,7 @@ preset=${2:-${PRESET:-quick}}
 run=${RUN:-runs/$preset}
 
 cat <<END
-guise: learning from synthetic faces, preset $preset (quick: some ten to twelve minutes on two quiet cores).
+guise: learning from synthetic faces, preset $preset (quick: about eight minutes on two quiet cores).
 People are drawn, an identity network and a face-synthesis network are trained on them, faces are made with it,
 and recognisers are trained on real and on made faces.  Results go to $run; run again to go on after an interruption.
 
