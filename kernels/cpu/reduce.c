@@ -36,17 +36,37 @@ static int prepare(KernelCall *k)
 /* The loops are written once; the two callers make `maximum` a constant. */
 #define BODY static inline __attribute__((always_inline)) void
 
-/* Largest of n > 0 numbers; NaN if there is one. */
+typedef float Vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t Mask __attribute__((vector_size(4 * LANES)));
+
+/* Largest of n > 0 numbers; NaN if there is one.  Spelled in vectors: where NaN counts, compilers do not see that the
+ * order of maxima is free. */
 static inline float largest(const float *x, int64_t n)
 {
-    float most = x[0];
-    int nan = 0;
-#pragma omp simd reduction(max : most) reduction(| : nan)
-    for (int64_t e = 0; e < n; e++) {
-        most = x[e] > most ? x[e] : most;
-        nan |= x[e] != x[e];
+    Vec most = {0}, v;
+    Mask nan = {0}, a, b;
+    int64_t e = 0;
+    most += x[0];
+    for (; e + LANES <= n; e += LANES) {
+        v = *(const Vec *)(x + e);
+        Mask up = v > most;
+        nan |= v != v;
+        memcpy(&a, &v, sizeof a);
+        memcpy(&b, &most, sizeof b);
+        a = (a & up) | (b & ~up);
+        memcpy(&most, &a, sizeof most);
     }
-    return nan ? NAN : most;
+    float result = x[0];
+    bool bad = x[0] != x[0];
+    for (int l = 0; l < LANES; l++) {
+        result = most[l] > result ? most[l] : result;
+        bad |= nan[l] != 0;
+    }
+    for (; e < n; e++) {
+        result = x[e] > result ? x[e] : result;
+        bad |= x[e] != x[e];
+    }
+    return bad ? NAN : result;
 }
 
 static inline double larger(double a, double b)
