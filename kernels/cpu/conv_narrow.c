@@ -6,8 +6,7 @@
  *   bound   arithmetic: PIXELS + C loads for PIXELS C multiplications of vectors */
 #include "kernels/cpu/conv_narrow.h"
 
-#include "kernels/cpu/cpu.h"
-#include "kernels/layout.h"
+#include "kernels/cpu/elementwise.h"
 
 enum { PIXELS = 6, CHANNELS = 4 };
 
@@ -40,16 +39,6 @@ static bool looks_at(int64_t i, int64_t padding, int64_t k, const ConvShape *s, 
     int64_t at = i + padding - k * s->dilation;
     *o = at / s->stride;
     return at >= 0 ? at % s->stride == 0 : (*o = -((-at) / s->stride), at % s->stride == 0);
-}
-
-static inline float sum_of(const Vector *v)
-{
-    float x[LANES];
-    memcpy(x, v, sizeof x);
-    for (int half = LANES / 2; half; half /= 2)
-        for (int l = 0; l < half; l++)
-            x[l] += x[l + half];
-    return x[0];
 }
 
 typedef struct Row {
@@ -89,7 +78,7 @@ static inline __attribute__((always_inline)) void tile(const Row *r, int64_t ix,
     }
     for (int c = 0; c < channels; c++)
         for (int p = 0; p < n; p++)
-            r->dx[c * s->height * s->width + ix + p * s->stride] = sum_of(&sum[p][c]) + (r->bias ? r->bias[c] : 0);
+            r->dx[c * s->height * s->width + ix + p * s->stride] = cpu_lane_sum(&sum[p][c]) + (r->bias ? r->bias[c] : 0);
 }
 
 /* Whether all pixels of a tile see dy under every tap. */

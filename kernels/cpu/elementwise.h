@@ -5,6 +5,17 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/layout.h"
 
+/* The sum of a vector of LANES floats, by halves. */
+static inline float cpu_lane_sum(const void *vector)
+{
+    float x[LANES];
+    memcpy(x, vector, sizeof x);
+    for (int half = LANES / 2; half; half /= 2)
+        for (int l = 0; l < half; l++)
+            x[l] += x[l + half];
+    return x[0];
+}
+
 /* Channels beyond C of a C16 value are zero again, after a kernel that does not map 0 to 0. */
 static inline void cpu_clear_padding(const Tensor *t)
 {

@@ -5,8 +5,7 @@
 
 #include <string.h>
 
-#include "kernels/cpu/cpu.h"
-#include "kernels/layout.h"
+#include "kernels/cpu/elementwise.h"
 
 typedef float Vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
@@ -20,17 +19,6 @@ bool matmul_thin_takes(const MatmulAttrs *a, MatmulShape s)
     if (a->transpose_x)
         return !a->transpose_w && s.k <= THIN_MOST && s.n >= 256;
     return s.m <= THIN_MOST && (a->transpose_w ? s.k >= 256 : s.n >= 256);
-}
-
-/* The sum of the lanes, by halves. */
-static inline float sum_of(const Vec *v)
-{
-    float x[LANES];
-    memcpy(x, v, sizeof x);
-    for (int half = LANES / 2; half; half /= 2)
-        for (int l = 0; l < half; l++)
-            x[l] += x[l + half];
-    return x[0];
 }
 
 /* ---------------------------------------------------------------- y = x w^T: dot products of rows */
@@ -57,7 +45,7 @@ static inline __attribute__((always_inline)) void dots(const float *x, const flo
     }
     for (int i = 0; i < nx; i++)
         for (int j = 0; j < nw; j++) {
-            float s = sum_of(&sum[i][j]);
+            float s = cpu_lane_sum(&sum[i][j]);
             for (int64_t q = p; q < n; q++)
                 s += x[i * k + q] * w[j * k + q];
             y[i * y_step + j] = first ? s : y[i * y_step + j] + s;
