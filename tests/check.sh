@@ -59,7 +59,7 @@ build_quietly() {
 programs() { for t in tests/[1-7]*.c; do basename "$t" .c; done; }
 # programs whose tests run on every device of the build
 devices="200_op_cases 201_op_formats 210_peer_ops 220_conv2d 240_batch_norm 250_losses 260_resize 270_augment
-         400_plans 410_whole_steps 500_networks 510_steps"
+         400_plans 401_layout 410_whole_steps 500_networks 510_steps"
 
 part "build"
 build_quietly "library, programs and tests" CUDA= BUILD="$build" all tests || { echo "0 passed, 1 failed"; exit 1; }
