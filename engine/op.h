@@ -138,9 +138,12 @@ void  fuse_replace(Prog *p, int node, const OpDef *op, const Val *in, int nin, c
                    const Val *olds, const int *new_index, int n);
 
 /* ---------------------------------------------------------------- kernels */
-/* Physical formats of rank-4 values.  C16: (B, ceil(C/16), H, W, 16), channels beyond C always zero.  NHWC as said.
- * C16_BF16: C16 of bfloat16, a rounded copy that only kernels see that asked for it. */
-typedef enum Format { PLAIN, C16, NHWC, C16_BF16, FORMATS } Format;
+/* Physical formats of rank-4 reals: a layout, and in the last ones bfloat16 in the place of float.
+ * C16: (B, ceil(C/16), H, W, 16), channels beyond C always zero.  NHWC as said, without padding. */
+typedef enum Format { PLAIN, C16, NHWC, C16_BF16, NHWC_BF16, FORMATS } Format;
+static inline bool format_half(Format f) { return f == C16_BF16 || f == NHWC_BF16; }
+/* The same layout in float. */
+static inline Format format_layout(Format f) { return f == C16_BF16 ? C16 : f == NHWC_BF16 ? NHWC : f; }
 
 typedef struct Tensor {
     void *data;            /* on the device; NULL while preparing, and for absent operands */
@@ -188,7 +191,8 @@ struct KernelDef {
     void (*release)(KernelCall *k);
     void (*formats)(FormatChoice *f);        /* NULL: everything PLAIN */
     int  (*inplace)(const KernelCall *k, int result);   /* operand whose buffer the result may take, or -1 */
-    unsigned bf16_results;                   /* bit j: result j may be asked for in C16_BF16 in the place of C16 */
+    bool halves;                             /* formats() is shown operands in bfloat16; otherwise as if in float */
+    unsigned bf16_results;                   /* bit j: result j may be asked for in bfloat16 in the place of float */
     const char *algorithms;                  /* names that a tuning table may ask for, "a b c"; NULL: no choice */
 };
 #ifdef __cplusplus

@@ -327,7 +327,6 @@ typedef struct Formatter {
 /* The value of q in the wanted format, through a reorder if it has another one. */
 static int in_format(Formatter *f, int v, Format want)
 {
-    static const char *const names[] = {"format=0", "format=1", "format=2", "format=3"};
     if (!v || f->q->values[v].format == want)
         return v;
     if (f->q->nvalues > f->nmade) {
@@ -338,7 +337,9 @@ static int in_format(Formatter *f, int v, Format want)
     if (!f->made[v][want]) {
         const OpDef *op = op_find("reorder");
         void *attrs = must_zalloc(op->attr_size);
-        if (op_attrs_parse(op, names[want], attrs))
+        char text[24];
+        snprintf(text, sizeof text, "format=%d", (int)want);
+        if (op_attrs_parse(op, text, attrs))
             broken(f->q, "formats", -1, error_text());
         Dtype dtype = f->q->values[v].dtype;
         Shape shape = f->q->values[v].shape;
@@ -358,6 +359,7 @@ static void format_node(Formatter *f, const Node *node)
     Format *formats = must_zalloc(sizeof *formats * (size_t)total);
     Dtype *types = must_alloc(sizeof *types * (size_t)total);
     int *in = must_alloc(sizeof *in * (size_t)total);
+    const KernelDef *k = node->op->flags & OP_VIEW ? NULL : kernel_find(node->op->name, q->store->device, NULL);
     for (int i = 0; i < node->nin; i++) {
         int v = node->in[i];
         if (v && !f->map[v])
@@ -365,12 +367,13 @@ static void format_node(Formatter *f, const Node *node)
         in[i] = f->map[v];
         shapes[i] = in[i] ? q->values[in[i]].shape : (Shape){.rank = -1};
         formats[i] = in[i] ? q->values[in[i]].format : PLAIN;
+        if (!k || !k->halves)
+            formats[i] = format_layout(formats[i]);
     }
     for (int j = 0; j < node->nout; j++) {
         shapes[node->nin + j] = f->p->values[node->out[j]].shape;
         types[j] = f->p->values[node->out[j]].dtype;
     }
-    const KernelDef *k = node->op->flags & OP_VIEW ? NULL : kernel_find(node->op->name, q->store->device, NULL);
     FormatChoice c = {.op = node->op, .attrs = node->attrs, .nin = node->nin, .nout = node->nout, .in_shape = shapes,
                       .out_shape = shapes + node->nin, .in = formats, .out = formats + node->nin,
                       .precision = engine_precision_now()};
@@ -438,12 +441,13 @@ static Prog *round_at_once(Prog *p)
     for (int n = 0; n < p->nnodes; n++) {
         int from = p->nodes[n].op == reorder ? p->nodes[n].in[0] : 0, to = from ? p->nodes[n].out[0] : 0, user;
         const Value *v = &p->values[from];
-        if (!from || v->format != C16 || p->values[to].format != C16_BF16 || v->from != FROM_NODE ||
+        Format rounded = p->values[to].format;
+        if (!from || !format_half(rounded) || v->format != format_layout(rounded) || v->from != FROM_NODE ||
             fuse_uses(p, val_of(p, from), &user, 1) != 1)
             continue;
         const KernelDef *k = kernel_find(p->nodes[v->source].op->name, p->store->device, NULL);
         if (k && (k->bf16_results >> v->result & 1)) {
-            p->values[from].format = C16_BF16;
+            p->values[from].format = rounded;
             redirect(p, to, from);
             found = true;
         }

@@ -6,7 +6,8 @@
 
 static const char *value_text(const Prog *p, int v, char *text, size_t size)
 {
-    static const char *const dtypes[] = {"", " i32", " u8"}, *const formats[] = {"", " C16", " NHWC", " C16 bf16"};
+    static const char *const dtypes[] = {"", " i32", " u8"};
+    static const char *const formats[FORMATS] = {"", " C16", " NHWC", " C16 bf16", " NHWC bf16"};
     char shape[96];
     const Value *x = &p->values[v > 0 && v < p->nvalues ? v : 0];
     if (v <= 0 || v >= p->nvalues)

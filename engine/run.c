@@ -1,5 +1,6 @@
 /* run.c - running plans: a walk over prepared kernels, or one launch of a recorded graph; timing of ops.
  *   ENGINE_SYNC=1   op by op: the first that fails or makes a value that is not finite is named */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -40,11 +41,17 @@ static int check_finite(const Plan *plan, const KernelCall *k)
     for (int j = 0; j < k->nout && !bad; j++) {
         if (k->out[j].dtype != F32)
             continue;
-        size_t bytes = tensor_bytes(&k->out[j], d->real_bytes), n = bytes / (size_t)d->real_bytes;
+        size_t bytes = tensor_bytes(&k->out[j], d->real_bytes), n;
+        bool half = format_half(k->out[j].format);
+        n = bytes / (half ? 2 : (size_t)d->real_bytes);
         char *host = must_alloc(bytes);
         bad = d->download(d, host, k->out[j].data, bytes);
         for (size_t i = 0; i < n && !bad; i++) {
-            double x = d->real_bytes == 8 ? ((double *)(void *)host)[i] : (double)((float *)(void *)host)[i];
+            double x;
+            if (half)   /* an exponent of ones is no number */
+                x = (((uint16_t *)(void *)host)[i] & 0x7F80) == 0x7F80 ? NAN : 0;
+            else
+                x = d->real_bytes == 8 ? ((double *)(void *)host)[i] : (double)((float *)(void *)host)[i];
             if (x - x != 0)
                 bad = fail("plan %s: op %s (%s), result %d, element %zu is %g", plan->name, k->op->name, k->name, j,
                            i, x);

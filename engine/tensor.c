@@ -48,9 +48,9 @@ const char *shape_text(Shape s, char *text, size_t size)
 size_t tensor_bytes(const Tensor *t, int real_bytes)
 {
     int64_t n = shape_count(t->shape);
-    if ((t->format == C16 || t->format == C16_BF16) && t->shape.dim[1] > 0)
+    if (format_layout(t->format) == C16 && t->shape.dim[1] > 0)
         n = n / t->shape.dim[1] * ((t->shape.dim[1] + 15) / 16 * 16);
-    if (t->format == C16_BF16)
+    if (format_half(t->format))
         return (size_t)n * 2;
     return (size_t)n * (t->dtype == U8 ? 1 : t->dtype == I32 ? 4 : (size_t)real_bytes);
 }

@@ -35,7 +35,7 @@ static inline Span span_of(const Tensor *t, int axis)
             s.inner *= d[i];
         return s;
     }
-    bool blocks = t->format == C16;
+    bool blocks = format_layout(t->format) == C16;
     int64_t size[4] = {d[0], blocks ? channel_blocks(d[1]) : d[1], d[2], d[3]};
     int order[4] = {0, blocks ? 1 : 2, blocks ? 2 : 3, blocks ? 3 : 1};
     bool behind = false;
@@ -67,7 +67,7 @@ static inline void strides_of(const Tensor *t, int rank, int64_t *stride)
     int order[RANK_MAX], missing = rank - t->shape.rank;
     for (int i = 0; i < t->shape.rank; i++)
         order[i] = i;
-    if (t->format == NHWC) {
+    if (format_layout(t->format) == NHWC) {
         order[1] = 2;
         order[2] = 3;
         order[3] = 1;
@@ -118,7 +118,7 @@ static inline Walk walk_broadcast(const Tensor *y, const Tensor *a, const Tensor
         w.dim[i] = y->shape.dim[i];
     for (int t = 0; t < n; t++)
         strides_of(tensors[t], rank, w.stride[t]);
-    if (y->format == NHWC) {
+    if (format_layout(y->format) == NHWC) {
         Walk v = w;
         static const int order[4] = {0, 2, 3, 1};
         for (int i = 0; i < 4; i++) {
@@ -217,16 +217,17 @@ static inline bool walk_reduce(const Tensor *x, unsigned mask, Walk *kept, Walk 
 {
     Walk nest[2];
     memset(nest, 0, sizeof nest);
+    Format layout = format_layout(x->format);
     int order[RANK_MAX], n = 0;
     int64_t size[RANK_MAX], step = 1;
     for (int i = 0; i < x->shape.rank; i++)
-        if (x->format != NHWC || i != 1) {
+        if (layout != NHWC || i != 1) {
             order[n] = i;
-            size[n++] = x->format == C16 && i == 1 ? channel_blocks(x->shape.dim[1]) : x->shape.dim[i];
+            size[n++] = layout == C16 && i == 1 ? channel_blocks(x->shape.dim[1]) : x->shape.dim[i];
         }
-    if (x->format != PLAIN) {
+    if (layout != PLAIN) {
         order[n] = 1;
-        size[n++] = x->format == C16 ? (int64_t)LANES : x->shape.dim[1];
+        size[n++] = layout == C16 ? (int64_t)LANES : x->shape.dim[1];
     }
     bool columns = false, found = false;
     for (int i = n - 1; i >= 0; i--) {

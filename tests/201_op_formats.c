@@ -1,6 +1,7 @@
-/* 201_op_formats.c - kernels that take blocks of 16 channels (cpu) or channels last (cuda), on every op's own cases:
- * operands are handed over in that format, results come back in the one that the kernel chose, equal those of the
- * double reference, and leave the channels beyond the last at zero.
+/* 201_op_formats.c - kernels that take blocks of 16 channels (cpu) or channels last (cuda, in float and in bfloat16),
+ * on every op's own cases: operands are handed over in that format, results come back in the one that the kernel chose,
+ * equal those of the double reference, and leave the channels beyond the last at zero.  In bfloat16 the reference gets
+ * the rounded operands, so that only the rounding of results is left.
  * GUISE_OP=name runs one op only. */
 #include "tests/ops.h"
 
@@ -10,15 +11,27 @@ static int64_t place(Format format, Shape s, int64_t i)
     if (format == PLAIN || s.rank != 4)
         return i;
     int64_t C = s.dim[1], area = s.dim[2] * s.dim[3], b = i / (C * area), c = i / area % C, p = i % area;
-    if (format == NHWC)
+    if (format_layout(format) == NHWC)
         return (b * area + p) * C + c;
     return ((b * ((C + 15) / 16) + c / 16) * area + p) * 16 + c % 16;
 }
 
-/* Moves n elements of 1 or 4 bytes to (into = true) or from the places of a format. */
+/* Moves n elements to (into = true) or from the places of a format; reals in bfloat16 have 2 bytes, others 1 or 4. */
 static void move(const Tensor *t, void *placed, void *logical, bool into)
 {
     size_t size = t->dtype == U8 ? 1 : 4;
+    if (format_half(t->format)) {
+        uint16_t *half = placed;
+        float *whole = logical;
+        for (int64_t i = 0, n = shape_count(t->shape); i < n; i++) {
+            int64_t at = place(t->format, t->shape, i);
+            if (into)
+                half[at] = bf16_bits(whole[i]);
+            else
+                whole[i] = bf16_value(half[at]);
+        }
+        return;
+    }
     for (int64_t i = 0, n = shape_count(t->shape); i < n; i++) {
         char *a = (char *)placed + (size_t)place(t->format, t->shape, i) * size;
         char *b = (char *)logical + (size_t)i * size;
@@ -57,6 +70,9 @@ static void check_result(Device *d, const char *where, const OpCase *c, const Te
         got[i] = t->dtype == F32 ? (double)logical[i]
                : t->dtype == I32 ? (double)((int32_t *)logical)[i]
                                  : (double)((uint8_t *)logical)[i];
+    for (int64_t i = 0; i < n && format_half(t->format); i++)   /* what rounding may have moved counts as equal */
+        if (fabs(got[i] - want[i]) <= TOLERANCE_BF16_ROUNDING * fabs(want[i]))
+            got[i] = want[i];
     double apart = far_apart(want, got, n);
     ck_assert_msg(apart <= TOLERANCE_FLOAT, "%s [%s; %s]: %.3g off", where, c->operands, c->attrs, apart);
     if (t->format == C16) {   /* every stored value that is not zero belongs to a channel */
@@ -72,6 +88,16 @@ static void check_result(Device *d, const char *where, const OpCase *c, const Te
     free(got);
 }
 
+/* The reference's operand i as the kernel will see it. */
+static void round_operand(OpRun *run, const OpCase *c, int i, const CaseOperand *operand)
+{
+    double *numbers = opcase_numbers(run->op, c, i, operand);
+    for (int64_t k = 0, n = shape_count(operand->shape); k < n; k++)
+        numbers[k] = (double)bf16_value(bf16_bits((float)numbers[k]));
+    MUST(opcase_write(run, run->in[i], numbers));
+    free(numbers);
+}
+
 /* 1 when the kernel took the format for some operand or result. */
 static int one_case(Device *d, const KernelDef *kernel, const OpDef *op, const OpCase *c, Format format)
 {
@@ -82,10 +108,10 @@ static int one_case(Device *d, const KernelDef *kernel, const OpDef *op, const O
     Shape shapes[2][OPCASE_MAX];
     Format formats[2][OPCASE_MAX] = {{PLAIN}};
     void *attrs = must_zalloc(op->attr_size + 1), *shared = NULL;
+    Precision precision = format_half(format) ? PRECISION_BF16 : PRECISION_FP32;
     char where[100];
     snprintf(where, sizeof where, "%s on %s", op->name, d->backend);
-    ck_assert_msg(!case_open(&run, op, c, "reference64", false) && !case_result(&run, &want), "%s: %s", where,
-                  error_text());
+    ck_assert_msg(!case_open(&run, op, c, "reference64", false), "%s: %s", where, error_text());
     MUST(op_attrs_parse(op, c->attrs, attrs));
     int nin = opcase_read(c, operands), nout = run.nout, taken = 0;
     for (int i = 0; i < nin; i++) {
@@ -95,11 +121,15 @@ static int one_case(Device *d, const KernelDef *kernel, const OpDef *op, const O
     for (int j = 0; j < nout; j++)
         shapes[1][j] = val_shape(run.out[j]);
     kernel->formats(&(FormatChoice){op, attrs, nin, nout, shapes[0], shapes[1], formats[0], formats[1],
-                                      PRECISION_FP32});
-    for (int i = 0; i < nin; i++)
-        taken |= formats[0][i] != PLAIN;
+                                    precision});
+    for (int i = 0; i < nin; i++) {
+        taken |= formats[0][i] == format;
+        if (format_half(formats[0][i]))
+            round_operand(&run, c, i, &operands[i]);
+    }
     for (int j = 0; j < nout; j++)
-        taken |= formats[1][j] != PLAIN;
+        taken |= formats[1][j] == format;
+    ck_assert_msg(!case_result(&run, &want), "%s: %s", where, error_text());
     if (taken) {
         for (int i = 0; i < nin; i++)
             in[i] = operand_on(d, op, c, i, &operands[i], formats[0][i]);
@@ -109,7 +139,7 @@ static int one_case(Device *d, const KernelDef *kernel, const OpDef *op, const O
             d->fill(d, out[j].data, 0xff, tensor_bytes(&out[j], 4));
         }
         KernelCall k = {.op = op, .kernel = kernel, .name = where, .attrs = attrs, .nin = nin, .nout = nout, .in = in,
-                        .out = out, .shared = &shared, .device = d};
+                        .out = out, .shared = &shared, .device = d, .precision = precision};
         ck_assert_msg(!kernel->prepare || !kernel->prepare(&k), "%s: %s", where, error_text());
         if (k.workspace_bytes)
             HAVE(k.workspace = d->alloc(d, k.workspace_bytes));
@@ -143,7 +173,8 @@ static void every_op(Device *d, Format format)
         const OpDef *op = op_table[o];
         bool own = false;
         const KernelDef *kernel = kernel_find(op->name, d, &own);
-        if (!op->cases || !kernel || !own || !kernel->formats || (only && *only && strcmp(only, op->name)))
+        if (!op->cases || !kernel || !own || !kernel->formats || (format_half(format) && !kernel->halves) ||
+            (only && *only && strcmp(only, op->name)))
             continue;
         int taken = 0;
         for (const OpCase *c = op->cases; c->operands; c++)
@@ -168,6 +199,7 @@ TEST(channels_last_on_cuda)
     if (!d)
         SKIP("cuda: %s", error_text());
     every_op(d, NHWC);
+    every_op(d, NHWC_BF16);
     device_close(d);
 }
 

@@ -11,15 +11,6 @@
             SKIP("%s", error_text());                     \
     } while (0)
 
-static float rounded(float x)
-{
-    uint32_t u;
-    memcpy(&u, &x, sizeof u);
-    u = (u + 0x7FFF + (u >> 16 & 1)) & 0xFFFF0000;
-    memcpy(&x, &u, sizeof u);
-    return x;
-}
-
 /* Operands and cotangent of one convolution; every value is a normal number of bfloat16 if `coarse`. */
 typedef struct Case {
     Conv2dAttrs attrs;
@@ -38,7 +29,7 @@ static void write_case(Prog *p, Val v, bool coarse)
     int64_t n = shape_count(val_shape(v));
     float *values = normals(n, val_name(v), 3, 1);
     for (int64_t i = 0; coarse && i < n; i++)
-        values[i] = rounded(values[i]);
+        values[i] = bf16_value(bf16_bits(values[i]));
     MUST(prog_write(p, v, values));
     free(values);
 }

@@ -10,6 +10,22 @@
 #include "tests/test.h"
 #include "tests/tolerance.h"
 
+/* bfloat16, the upper half of a float: rounded to nearest, ties to even; a NaN stays one. */
+static inline uint16_t bf16_bits(float x)
+{
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    return isnan(x) ? 0x7FFF : (uint16_t)((u + 0x7FFF + (u >> 16 & 1)) >> 16);
+}
+
+static inline float bf16_value(uint16_t bits)
+{
+    uint32_t u = (uint32_t)bits << 16;
+    float x;
+    memcpy(&x, &u, sizeof x);
+    return x;
+}
+
 /* Everything a case computes on one device, as doubles: results, then gradients of operands. */
 typedef struct CaseResult {
     int n;

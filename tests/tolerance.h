@@ -8,6 +8,8 @@
 /* Float kernels against the double reference, relative to the largest result: rounding of the operands' products
  * and sums.  The longest sums of the cases have 4,096 terms: sqrt(4096) 2^-24 = 4e-6. */
 #define TOLERANCE_FLOAT 1e-5
+/* A result in bfloat16, relative to itself: half a step of 7 bits behind the leading one. */
+#define TOLERANCE_BF16_ROUNDING 0x1p-8
 /* The double reference against PyTorch in double, relative to the largest result: both round at 1.1e-16 and differ in
  * the order of their sums; the longest of the cases have some 1,000 terms. */
 #define TOLERANCE_PEER_DOUBLE 1e-13

@@ -111,7 +111,7 @@ Val op_copy(Val x)
 /* ---------------------------------------------------------------- reorder */
 static const OpAttr reorder_attrs[] = {
     {"format", ATTR_INT, offsetof(ReorderAttrs, format), "0",
-     "0 plain, 1 blocks of 16 channels, 2 channels last, 3 blocks in bfloat16"},
+     "0 plain, 1 blocks of 16 channels, 2 channels last; in bfloat16 3 blocks, 4 channels last"},
     ATTRS_END,
 };
 
@@ -121,7 +121,7 @@ static void reorder_infer(OpShapes *s)
     if (!infer_operand(s, 0, F32, 4))
         return;
     if (a->format < PLAIN || a->format >= FORMATS) {
-        op_mistake(s, "format %d is none of 0, 1, 2, 3", a->format);
+        op_mistake(s, "format %d is none of 0, 1, 2, 3, 4", a->format);
         return;
     }
     s->out[0] = s->in[0];

@@ -11,10 +11,12 @@ BINARY(Maximum, a > b || a != a ? a : b)
 BINARY(Minimum, a < b || a != a ? a : b)
 BINARY(Step, a < b ? 0.0f : a == b ? 0.5f : 1.0f)
 
-KERNEL(add, cuda) = {.run = binary_run<Add>, .formats = formats_broadcast, .inplace = inplace_alike};
-KERNEL(sub, cuda) = {.run = binary_run<Sub>, .formats = formats_broadcast, .inplace = inplace_alike};
-KERNEL(mul, cuda) = {.run = binary_run<Mul>, .formats = formats_broadcast, .inplace = inplace_alike};
-KERNEL(div, cuda) = {.run = binary_run<Div>, .formats = formats_broadcast, .inplace = inplace_alike};
-KERNEL(maximum, cuda) = {.run = binary_run<Maximum>, .formats = formats_broadcast, .inplace = inplace_alike};
-KERNEL(minimum, cuda) = {.run = binary_run<Minimum>, .formats = formats_broadcast, .inplace = inplace_alike};
-KERNEL(step, cuda) = {.run = binary_run<Step>, .formats = formats_broadcast, .inplace = inplace_alike};
+#define BINARY_KERNEL(Function) \
+    {.run = binary_run<Function>, .formats = formats_broadcast, .inplace = inplace_alike, .halves = true}
+KERNEL(add, cuda) = BINARY_KERNEL(Add);
+KERNEL(sub, cuda) = BINARY_KERNEL(Sub);
+KERNEL(mul, cuda) = BINARY_KERNEL(Mul);
+KERNEL(div, cuda) = BINARY_KERNEL(Div);
+KERNEL(maximum, cuda) = BINARY_KERNEL(Maximum);
+KERNEL(minimum, cuda) = BINARY_KERNEL(Minimum);
+KERNEL(step, cuda) = BINARY_KERNEL(Step);

@@ -1,55 +1,55 @@
-/* binary.h - kernels of two operands that are broadcast to one result, plain or channels last.
- *   launch  a thread an element of y, 256 a block
- *   bound   memory: 12 bytes an element, less where an operand is repeated
- * Equal shapes and single values are one loop with strides 0 and 1; what remains after joining axes goes by index. */
+/* binary.h - kernels of two operands that are broadcast to one result, plain or channels last, float or bfloat16.
+ *   launch  equal shapes: map.h; else a thread an element of y, 256 a block
+ *   bound   memory: 12 bytes an element, less where an operand is repeated; half of that in bfloat16
+ * An operand of the result's shape has its format, one that is repeated is plain.  What remains of the axes after
+ * joining goes by index; a single value is stride 0. */
 #ifndef KERNELS_CUDA_BINARY_H
 #define KERNELS_CUDA_BINARY_H
 
-#include "kernels/cuda/cuda.h"
+#include "kernels/cuda/map.h"
 #include "kernels/cuda/walk.h"
 
-/* struct name: y = name::of(a, b). */
-#define BINARY(name, expression)                               \
-    struct name {                                              \
-        __device__ static inline float of(float a, float b)    \
-        {                                                      \
-            return expression;                                 \
-        }                                                      \
+/* struct name: y = name()(a, b). */
+#define BINARY(name, expression)                                  \
+    struct name {                                                 \
+        __device__ float operator()(float a, float b) const       \
+        {                                                         \
+            return expression;                                    \
+        }                                                         \
     };
 
-template <typename Function>
-__global__ void binary_flat_kernel(float *y, const float *a, const float *b, int64_t sa, int64_t sb, int64_t n)
-{
-    int64_t i = CUDA_INDEX;
-    if (i < n)
-        y[i] = Function::of(a[i * sa], b[i * sb]);
-}
-
-template <typename Function>
-__global__ void binary_walk_kernel(float *y, const float *a, const float *b, Walk w, int64_t n)
+template <typename A, typename B, typename Y, typename Function>
+static __global__ void binary_walk_kernel(Y *y, const A *a, const B *b, Walk w, int64_t n)
 {
     int64_t i = CUDA_INDEX;
     if (i < n) {
         WalkOffset o = walk_offset(w, i);
-        y[i] = Function::of(a[o.at[1]], b[o.at[2]]);
+        store_one(y + i, Function()(load_one(a + o.at[1]), load_one(b + o.at[2])));
     }
 }
 
-/* Result 0 from operands 0 and 1, in the formats that formats_broadcast gives. */
+template <typename Function, typename A, typename B, typename Y>
+static void binary_walk(const KernelCall *k, const A *a, const B *b, Y *y)
+{
+    Walk w = walk_broadcast(&k->out[0], &k->in[0], &k->in[1]);
+    int64_t n = cuda_elements(&k->out[0]);
+    if (n)
+        LAUNCH((binary_walk_kernel<A, B, Y, Function>), cuda_grid(n), CUDA_BLOCK, 0, cuda_stream(k), y, a, b, w, n);
+}
+
+/* Result 0 from operands 0 and 1, in the formats that formats_broadcast gives; kernels say .halves = true. */
 template <typename Function>
 static void binary_run(KernelCall *k)
 {
-    int64_t n = cuda_elements(&k->out[0]);
-    if (!n)
-        return;
-    Walk w = walk_broadcast(&k->out[0], &k->in[0], &k->in[1]);
-    const float *a = FLOATS(k->in[0]), *b = FLOATS(k->in[1]);
-    float *y = FLOATS(k->out[0]);
-    if (w.rank == 1)
-        LAUNCH(binary_flat_kernel<Function>, cuda_grid(n), CUDA_BLOCK, 0, cuda_stream(k), y, a, b, w.stride[1][0],
-               w.stride[2][0], n);
+    const Tensor *a = &k->in[0], *b = &k->in[1], *y = &k->out[0];
+    if (shape_equal(a->shape, b->shape) && a->format == b->format)
+        map_run<2>(k, Function());
+    else if (!format_half(y->format))
+        binary_walk<Function>(k, FLOATS(*a), FLOATS(*b), FLOATS(*y));
+    else if (format_half(a->format))
+        binary_walk<Function>(k, HALVES(*a), FLOATS(*b), HALVES(*y));
     else
-        LAUNCH(binary_walk_kernel<Function>, cuda_grid(n), CUDA_BLOCK, 0, cuda_stream(k), y, a, b, w, n);
+        binary_walk<Function>(k, FLOATS(*a), HALVES(*b), HALVES(*y));
 }
 
 #endif

@@ -32,7 +32,7 @@ static inline unsigned cuda_grid(int64_t n)
 /* Physical elements, whatever the format. */
 static inline int64_t cuda_elements(const Tensor *t)
 {
-    return (int64_t)(tensor_bytes(t, 4) / 4);
+    return (int64_t)(tensor_bytes(t, 4) / (format_half(t->format) ? 2 : 4));
 }
 /* Index of this thread in a grid of one dimension. */
 #define CUDA_INDEX ((int64_t)blockIdx.x * blockDim.x + threadIdx.x)
