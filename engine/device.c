@@ -90,12 +90,18 @@ const char *precision_name(Precision p)
     return names[p];
 }
 
+static const char *argument_of(const char *device)
+{
+    const char *colon = strchr(device, ':');
+    return colon ? colon + 1 : NULL;
+}
+
 int engine_precision(const char *device, Precision p)
 {
     size_t stem = strcspn(device, ":");
     for (const BackendEntry *b = backend_table; b->name; b++)
         if (strlen(b->name) == stem && !strncmp(b->name, device, stem)) {
-            if (p != PRECISION_FP32 && !(b->backend->computes && b->backend->computes(p)))
+            if (p != PRECISION_FP32 && !(b->backend->computes && b->backend->computes(argument_of(device), p)))
                 return fail("device %s: products in %s are not to be had on this machine and build; use fp32", device,
                             precision_name(p));
             precision = p;
@@ -107,6 +113,18 @@ int engine_precision(const char *device, Precision p)
 Precision engine_precision_now(void)
 {
     return precision;
+}
+
+static bool any_order;
+
+void engine_deterministic(bool on)
+{
+    any_order = !on;
+}
+
+bool engine_deterministic_now(void)
+{
+    return !any_order;
 }
 
 /* ---------------------------------------------------------------- host memory */

@@ -43,10 +43,11 @@ typedef struct BackendDef {
     Device *(*open)(const char *argument);   /* text behind "name:", or NULL; NULL result with error_text() */
     const char *doc;
     const char *(*libraries)(void);                    /* whose versions results may depend on; NULL for none */
-    bool (*computes)(Precision p);                     /* whether products can be had so; NULL: PRECISION_FP32 alone */
+    bool (*computes)(const char *argument, Precision p);   /* whether the device has such products; NULL: FP32 alone */
 } BackendDef;
 /* Of plans that are being compiled. */
 Precision engine_precision_now(void);
+bool engine_deterministic_now(void);
 /* Of the backend of that name, "" for none. */
 const char *backend_libraries(const char *backend);
 #define BACKEND_(name) const BackendDef backend_##name

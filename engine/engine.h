@@ -195,11 +195,14 @@ void  plan_print(const Plan *plan, FILE *to);   /* the improved program with for
 
 /* ---------------------------------------------------------------- process */
 /* How plans compiled from now on multiply: FP32; TF32 (on CUDA: products of 10-bit mantissas, summed in float); BF16
- * (convolutions read operands rounded to bfloat16 and sum in float; weights, statistics, losses and everything
- * else stay in float).  0, or -1 when the device cannot (then nothing changes). */
+ * (convolutions read operands rounded to bfloat16 and sum in float; on CUDA they also store what they make so, and
+ * values of rank 4 stay so from layer to layer; weights, statistics, losses and everything else stay in float).
+ * 0, or -1 when the device cannot (then nothing changes). */
 typedef enum Precision { PRECISION_FP32, PRECISION_TF32, PRECISION_BF16 } Precision;
 int   engine_precision(const char *device, Precision p);
 const char *precision_name(Precision p);          /* "fp32", "tf32", "bf16" */
+/* Whether plans compiled from now on may only take algorithms that give the same bits on every run; true at first. */
+void  engine_deterministic(bool on);
 /* Threads of every CPU kernel from now on (OpenMP); 0: all cores. */
 void  engine_threads(int n);
 int   engine_thread_count(void);

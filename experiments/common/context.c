@@ -25,8 +25,15 @@ static int choose_device(Context *x)
     }
     Precision own = strncmp(x->device, "cuda", 4) ? PRECISION_FP32 : PRECISION_TF32;
     x->precision = o->precision < 0 ? own : (Precision)o->precision;
-    if (engine_precision(x->device, x->precision))
-        return -1;
+    if (engine_precision(x->device, x->precision)) {
+        if (strncmp(x->device, "cuda", 4) || x->precision == PRECISION_FP32)
+            return -1;
+        fprintf(stderr, "%s: %s has no tensor cores for %s (sm_80 and later have): fp32 is used\n", o->program->name,
+                x->device, precision_name(x->precision));
+        x->precision = PRECISION_FP32;
+        if (engine_precision(x->device, x->precision))
+            return -1;
+    }
     snprintf(x->about, sizeof x->about, "device %s, %s, data %s", x->device, precision_name(x->precision),
              o->data_spec ? o->data_spec : "portraits");
     context_threads(x, o->threads);

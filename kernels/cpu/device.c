@@ -10,8 +10,9 @@ static Device *open_cpu(const char *argument)
     return device_host("cpu", "reference", 4);
 }
 
-static bool computes(Precision p)
+static bool computes(const char *argument, Precision p)
 {
+    (void)argument;
     return p == PRECISION_FP32 || (p == PRECISION_BF16 && onednn_bf16());
 }
 

@@ -1,46 +1,110 @@
-/* conv2d.cu - the convolutions themselves are the device maker's (vendor.h); here are formats, packing and bias.
- * Activations are NHWC where channels on both sides are multiples of 4 and groups is 1, else plain; with NHWC,
- * weights (F,C/g,KH,KW) are packed to (F,KH,KW,C/g) in the workspace on every run, and their gradient back.
- *   launch  a thread an element, 256 a block
- *   bound   memory: packing 8 bytes an element of w; bias 8 bytes an element of y */
-#include "kernels/cuda/cu.h"
-#include "kernels/cuda/cuda.h"
+/* conv2d.cu - the convolutions themselves are the device maker's (vendor.h); here are formats, padding and bias.
+ *
+ * Products run on tensor cores when channels lie last in whole groups of 4 floats (TF32) or 8 bfloat16.  A side of the
+ * convolution whose channels are whole groups is taken and given in NHWC or NHWC_BF16, weights and their gradient
+ * too: (F,C,KH,KW) channels last is the (F,KH,KW,C) that the library wants, so the plan reorders a weight once for all
+ * who read it.  Another side (pictures of 3 channels) is any float and is padded with channels of zeros on its way
+ * into or out of the workspace.  In FP32 nothing is gained by padding: one odd side makes all of it plain, as groups
+ * do.
+ * Algorithms are cuDNN's numbers.
+ *   launch  bias: a thread 16 bytes of y, 256 a block; padding: reorder.cu
+ *   bound   bias: memory, 8 bytes an element of y, 4 in bfloat16 */
+#include "kernels/cuda/reorder.h"
+#include "kernels/cuda/vector.h"
 
 #include <stdlib.h>
 
 #include "engine/ops/conv2d.h"
 #include "kernels/cuda/vendor.h"
 
-/* w (f, c, tap) to packed (f, tap, c), or back. */
-__global__ void conv2d_pack_kernel(const float *from, float *to, int64_t channels, int64_t taps, bool back, int64_t n)
+namespace {
+
+/* y += b over rows of channels; V divides them. */
+template <int V, typename T>
+__global__ void conv2d_bias_rows_kernel(T *y, const float *b, int channels, int64_t n)
 {
-    int64_t i = CUDA_INDEX;
+    int64_t i = CUDA_INDEX * V;
     if (i >= n)
         return;
-    int64_t c = i % channels, tap = i / channels % taps, f = i / channels / taps;
-    int64_t plain = (f * channels + c) * taps + tap;
-    if (back)
-        to[plain] = from[i];
-    else
-        to[i] = from[plain];
+    float v[V];
+    int c = (int)(i % channels);
+    load(y + i, v);
+#pragma unroll
+    for (int l = 0; l < V; l++)
+        v[l] += b[c + l];
+    store(y + i, v);
 }
 
-/* y += b, the channel being (i / inner) % channels: inner is 1 in NHWC, the pixels of a plane in plain. */
-__global__ void conv2d_bias_kernel(float *y, const float *b, int64_t channels, int64_t inner, int64_t n)
+/* y += b where a channel is a plane of pixels. */
+__global__ void conv2d_bias_planes_kernel(float *y, const float *b, int64_t channels, int64_t pixels, int64_t n)
 {
     int64_t i = CUDA_INDEX;
     if (i < n)
-        y[i] += b[i / inner % channels];
+        y[i] += b[i / pixels % channels];
 }
+
+template <typename T>
+void bias_rows(cudaStream_t stream, T *y, const float *b, int channels, int64_t n)
+{
+    constexpr int V = LANES_OF<T>;
+    if (channels % V == 0 && vectors_fit<V>(y))
+        LAUNCH((conv2d_bias_rows_kernel<V, T>), cuda_grid(n / V), CUDA_BLOCK, 0, stream, y, b, channels, n);
+    else
+        LAUNCH((conv2d_bias_rows_kernel<1, T>), cuda_grid(n), CUDA_BLOCK, 0, stream, y, b, channels, n);
+}
+
+void add_bias(cudaStream_t stream, const Tensor *y, const float *b)
+{
+    int64_t n = shape_count(y->shape), channels = y->shape.dim[1], pixels = y->shape.dim[2] * y->shape.dim[3];
+    if (y->format == NHWC_BF16)
+        bias_rows(stream, HALVES(*y), b, (int)channels, n);
+    else if (y->format == NHWC)
+        bias_rows(stream, FLOATS(*y), b, (int)channels, n);
+    else
+        LAUNCH(conv2d_bias_planes_kernel, cuda_grid(n), CUDA_BLOCK, 0, stream, FLOATS(*y), b, channels, pixels, n);
+}
+
+/* ---------------------------------------------------------------- sides */
+enum { X, W, Y, SIDES };
+
+/* A tensor as the library sees it: itself, or padded in the workspace. */
+struct Side {
+    bool staged;
+    size_t at, bytes;                        /* in the workspace, if staged */
+    int64_t images, pixels, channels;        /* logical; of w: filters, taps, channels of a group */
+    int64_t padded_images, padded_channels;
+};
 
 struct CudaConv {
     VendorPlan *plan;
-    int64_t weights, group_channels, taps;
-    bool pack;
-    size_t at_w;                     /* of the packed weights in the workspace, behind the library's scratch */
+    bool half;
+    Side side[SIDES];
 };
 
-static void conv_release(KernelCall *k)
+/* Channels of a group of 16 bytes. */
+int64_t lanes_of(Precision p)
+{
+    return p == PRECISION_BF16 ? 8 : p == PRECISION_TF32 ? 4 : 1;
+}
+
+int64_t padded(int64_t n, int64_t lanes)
+{
+    return (n + lanes - 1) / lanes * lanes;
+}
+
+/* What products of a call are made in: groups and what lies plain stay float. */
+Precision products(Precision asked, int64_t groups)
+{
+    return groups > 1 && asked == PRECISION_BF16 ? PRECISION_TF32 : asked;
+}
+
+/* Plain throughout: in FP32 with an odd side, and with groups. */
+bool all_plain(Precision p, const ConvShape *s)
+{
+    return s->groups > 1 || (p == PRECISION_FP32 && (s->channels % 4 || s->filters % 4));
+}
+
+void conv_release(KernelCall *k)
 {
     CudaConv *c = (CudaConv *)k->state;
     if (!c)
@@ -50,17 +114,44 @@ static void conv_release(KernelCall *k)
     k->state = NULL;
 }
 
-static int conv_prepare(KernelCall *k, VendorDirection direction, const Tensor *x, const Tensor *w, const Tensor *y)
+void make_side(CudaConv *c, int which, const Tensor *t, int64_t lanes, size_t *workspace)
+{
+    Side *s = &c->side[which];
+    s->images = t->shape.dim[0];
+    s->channels = t->shape.dim[1];
+    s->pixels = t->shape.dim[2] * t->shape.dim[3];
+    s->padded_channels = padded(s->channels, lanes);
+    s->padded_images = which == W ? padded(s->images, lanes) : s->images;
+    bool as_it_is = format_half(t->format) == c->half && (format_layout(t->format) == NHWC || s->pixels == 1);
+    s->staged = !as_it_is || s->padded_channels != s->channels || s->padded_images != s->images;
+    if (!s->staged)
+        return;
+    *workspace = (*workspace + 255) / 256 * 256;
+    s->at = *workspace;
+    s->bytes = (size_t)(s->padded_images * s->padded_channels * s->pixels) * (c->half ? 2 : 4);
+    *workspace += s->bytes;
+}
+
+int conv_prepare(KernelCall *k, VendorDirection direction, const Tensor *x, const Tensor *w, const Tensor *y)
 {
     ConvShape s = conv2d_shape((const Conv2dAttrs *)k->attrs, x->shape, w->shape, y->shape);
-    if (shape_count(x->shape) > INT32_MAX || shape_count(w->shape) > INT32_MAX || shape_count(y->shape) > INT32_MAX)
+    Precision precision = products(k->precision, s.groups);
+    bool plain = all_plain(precision, &s);
+    int64_t lanes = plain ? 1 : lanes_of(precision);
+    int64_t channels = padded(s.channels, lanes), filters = padded(s.filters, lanes);
+    int64_t x_elements = s.batch * channels * s.height * s.width, taps = s.kernel_h * s.kernel_w;
+    int64_t y_elements = s.batch * filters * s.out_height * s.out_width;
+    if (x_elements > INT32_MAX || y_elements > INT32_MAX || filters * (channels / s.groups) * taps > INT32_MAX)
         return fail("%s: an operand has more than 2^31 elements: use a smaller batch", k->name);
+    CudaConv *c = (CudaConv *)must_zalloc(sizeof *c);
     VendorConv v = {};
+    k->state = c;
+    k->state_bytes = sizeof *c;
     v.batch = (int)s.batch;
-    v.channels = (int)s.channels;
+    v.channels = (int)channels;
     v.height = (int)s.height;
     v.width = (int)s.width;
-    v.filters = (int)s.filters;
+    v.filters = (int)filters;
     v.out_height = (int)s.out_height;
     v.out_width = (int)s.out_width;
     v.kernel_h = (int)s.kernel_h;
@@ -70,101 +161,133 @@ static int conv_prepare(KernelCall *k, VendorDirection direction, const Tensor *
     v.padding_w = (int)s.padding_w;
     v.dilation = (int)s.dilation;
     v.groups = (int)s.groups;
-    v.nhwc = x->format == NHWC;
-    v.tf32 = k->precision == PRECISION_TF32;
+    v.nhwc = !plain;
+    v.deterministic = engine_deterministic_now();
+    v.precision = precision;
     v.direction = direction;
-    CudaConv *c = (CudaConv *)must_zalloc(sizeof *c);
-    k->state = c;
-    k->state_bytes = sizeof *c;
     c->plan = vendor_conv_create(&v, k->tuning, k->chosen);
     if (!c->plan) {
         conv_release(k);
         return fail_in("%s", k->name);
     }
-    c->weights = shape_count(w->shape);
-    c->group_channels = s.channels / s.groups;
-    c->taps = s.kernel_h * s.kernel_w;
-    c->pack = v.nhwc && c->taps > 1;
-    c->at_w = (vendor_conv_workspace(c->plan) + 255) / 256 * 256;
-    k->workspace_bytes = c->at_w + (c->pack ? (size_t)c->weights * sizeof(float) : 0);
+    c->half = precision == PRECISION_BF16;
+    k->workspace_bytes = vendor_conv_workspace(c->plan);
+    if (!plain) {
+        make_side(c, X, x, lanes, &k->workspace_bytes);
+        make_side(c, W, w, lanes, &k->workspace_bytes);
+        make_side(c, Y, y, lanes, &k->workspace_bytes);
+    }
     return 0;
 }
 
-static void run(KernelCall *k, const CudaConv *c, const float *a, const float *b, float *result)
+ReorderSide staged_side(const KernelCall *k, const CudaConv *c, const Side *s)
 {
-    if (vendor_conv_run(cuda_stream(k), c->plan, a, b, result, k->workspace))
-        die("%s: %s", k->name, error_text());
+    return ReorderSide{(char *)k->workspace + s->at, true, c->half, s->padded_channels};
 }
 
-/* conv2d and conv_transpose2d: the second operand is w. */
-static void conv_run(KernelCall *k)
+/* Where the library reads an operand. */
+const void *enter(KernelCall *k, const CudaConv *c, int which, const Tensor *t)
 {
-    const CudaConv *c = (const CudaConv *)k->state;
-    const float *w = FLOATS(k->in[1]);
-    float *y = FLOATS(k->out[0]);
-    if (c->pack) {
-        float *packed = (float *)((char *)k->workspace + c->at_w);
-        LAUNCH(conv2d_pack_kernel, cuda_grid(c->weights), CUDA_BLOCK, 0, cuda_stream(k), w, packed, c->group_channels,
-               c->taps, false, c->weights);
-        w = packed;
-    }
-    run(k, c, FLOATS(k->in[0]), w, y);
-    if (k->nin > 2 && tensor_here(&k->in[2])) {
-        const Shape *s = &k->out[0].shape;
-        int64_t n = shape_count(*s), inner = k->out[0].format == NHWC ? 1 : s->dim[2] * s->dim[3];
-        LAUNCH(conv2d_bias_kernel, cuda_grid(n), CUDA_BLOCK, 0, cuda_stream(k), y, FLOATS(k->in[2]), s->dim[1], inner,
-               n);
-    }
+    const Side *s = &c->side[which];
+    if (!s->staged)
+        return t->data;
+    ReorderSide to = staged_side(k, c, s);
+    size_t filled = s->bytes / (size_t)s->padded_images * (size_t)s->images;
+    reorder_run(cuda_stream(k), to, reorder_side(t), s->images, s->pixels);
+    if (filled < s->bytes)
+        k->device->fill(k->device, (char *)to.data + filled, 0, s->bytes - filled);
+    return to.data;
 }
 
-static void weights_run(KernelCall *k)
+void conv_run(KernelCall *k, const CudaConv *c, int first, int second, int result)
 {
-    const CudaConv *c = (const CudaConv *)k->state;
-    float *dw = FLOATS(k->out[0]), *packed = c->pack ? (float *)((char *)k->workspace + c->at_w) : dw;
-    run(k, c, FLOATS(k->in[0]), FLOATS(k->in[1]), packed);
-    if (c->pack)
-        LAUNCH(conv2d_pack_kernel, cuda_grid(c->weights), CUDA_BLOCK, 0, cuda_stream(k), packed, dw,
-               c->group_channels, c->taps, true, c->weights);
+    const void *a = enter(k, c, first, &k->in[0]), *b = enter(k, c, second, &k->in[1]);
+    const Side *s = &c->side[result];
+    void *to = s->staged ? (char *)k->workspace + s->at : k->out[0].data;
+    if (vendor_conv_run(cuda_stream(k), c->plan, a, b, to, k->workspace))
+        die("%s (%s): %s", k->op->name, k->name, error_text());
+    if (s->staged)
+        reorder_run(cuda_stream(k), reorder_side(&k->out[0]), staged_side(k, c, s), s->images, s->pixels);
+    if (result != W && k->nin > 2 && tensor_here(&k->in[2]))
+        add_bias(cuda_stream(k), &k->out[0], FLOATS(k->in[2]));
 }
 
-static int prepare_forward(KernelCall *k)
+/* ---------------------------------------------------------------- the three ops */
+void run_forward(KernelCall *k)
+{
+    conv_run(k, (const CudaConv *)k->state, X, W, Y);
+}
+
+void run_transpose(KernelCall *k)
+{
+    conv_run(k, (const CudaConv *)k->state, Y, W, X);
+}
+
+void run_weights(KernelCall *k)
+{
+    conv_run(k, (const CudaConv *)k->state, X, Y, W);
+}
+
+int prepare_forward(KernelCall *k)
 {
     return conv_prepare(k, VENDOR_FORWARD, &k->in[0], &k->in[1], &k->out[0]);
 }
 
-static int prepare_transpose(KernelCall *k)
+int prepare_transpose(KernelCall *k)
 {
     return conv_prepare(k, VENDOR_BACKWARD_DATA, &k->out[0], &k->in[1], &k->in[0]);
 }
 
-static int prepare_weights(KernelCall *k)
+int prepare_weights(KernelCall *k)
 {
     return conv_prepare(k, VENDOR_BACKWARD_WEIGHTS, &k->in[0], &k->out[0], &k->in[1]);
 }
 
-static Format format_for(const FormatChoice *f, const Shape *a, const Shape *b)
+/* Of the operands and the result that are x, w and y; an odd operand stays as it comes if that is float. */
+void choose_formats(const FormatChoice *f, Format *x, Format *w, Format *y, const ConvShape *s)
 {
-    bool whole = a->dim[1] % 4 == 0 && b->dim[1] % 4 == 0;
-    return whole && ((const Conv2dAttrs *)f->attrs)->groups == 1 ? NHWC : PLAIN;
+    Precision precision = products(f->precision, s->groups);
+    if (all_plain(precision, s)) {
+        *x = *w = *y = PLAIN;
+        return;
+    }
+    int64_t lanes = lanes_of(precision);
+    Format whole = precision == PRECISION_BF16 ? NHWC_BF16 : NHWC;
+    bool same = s->kernel_h * s->kernel_w == 1 && whole == NHWC;   /* one tap: plain is channels last */
+    *x = s->channels % lanes == 0 ? whole : format_layout(*x);
+    *y = s->filters % lanes == 0 ? whole : format_layout(*y);
+    *w = s->channels % lanes || s->filters % lanes || same ? PLAIN : whole;
 }
 
-static void formats_conv(FormatChoice *f)
+void formats_forward(FormatChoice *f)
 {
-    f->in[0] = f->out[0] = format_for(f, &f->in_shape[0], &f->out_shape[0]);
-    f->in[1] = PLAIN;
+    ConvShape s = conv2d_shape((const Conv2dAttrs *)f->attrs, f->in_shape[0], f->in_shape[1], f->out_shape[0]);
+    choose_formats(f, &f->in[0], &f->in[1], &f->out[0], &s);
 }
 
-static void formats_weights(FormatChoice *f)
+void formats_transpose(FormatChoice *f)
 {
-    f->in[0] = f->in[1] = format_for(f, &f->in_shape[0], &f->in_shape[1]);
+    ConvShape s = conv2d_shape((const Conv2dAttrs *)f->attrs, f->out_shape[0], f->in_shape[1], f->in_shape[0]);
+    choose_formats(f, &f->out[0], &f->in[1], &f->in[0], &s);
 }
+
+void formats_weights(FormatChoice *f)
+{
+    ConvShape s = conv2d_shape((const Conv2dAttrs *)f->attrs, f->in_shape[0], f->out_shape[0], f->in_shape[1]);
+    choose_formats(f, &f->in[0], &f->out[0], &f->in[1], &s);
+}
+
+}   // namespace
 
 KERNEL(conv2d, cuda) = {
-    .run = conv_run, .prepare = prepare_forward, .release = conv_release, .formats = formats_conv,
+    .run = run_forward, .prepare = prepare_forward, .release = conv_release, .formats = formats_forward,
+    .halves = true, .algorithms = "0 1 2 3 4 5 6 7",
 };
 KERNEL(conv_transpose2d, cuda) = {
-    .run = conv_run, .prepare = prepare_transpose, .release = conv_release, .formats = formats_conv,
+    .run = run_transpose, .prepare = prepare_transpose, .release = conv_release, .formats = formats_transpose,
+    .halves = true, .algorithms = "0 1 2 3 4 5",
 };
 KERNEL(conv2d_weight_grad, cuda) = {
-    .run = weights_run, .prepare = prepare_weights, .release = conv_release, .formats = formats_weights,
+    .run = run_weights, .prepare = prepare_weights, .release = conv_release, .formats = formats_weights,
+    .halves = true, .algorithms = "0 1 2 3 4 5 6",
 };

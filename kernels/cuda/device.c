@@ -215,9 +215,17 @@ static Device *open_cuda(const char *argument)
     return NULL;
 }
 
-static bool computes(Precision p)
+/* Tensor cores for TF32 and bfloat16 came with sm_80. */
+static bool computes(const char *argument, Precision p)
 {
-    return p != PRECISION_BF16;
+    int major = 0, index = argument ? atoi(argument) : 0;
+    if (p == PRECISION_FP32)
+        return true;
+    if (cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, index) != cudaSuccess) {
+        cudaGetLastError();
+        return false;
+    }
+    return major >= 8;
 }
 
 BACKEND(cuda) = {.open = open_cuda, .doc = "NVIDIA GPU, one graph a plan", .computes = computes};

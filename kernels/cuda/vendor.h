@@ -1,8 +1,7 @@
 /* vendor.h - convolution and matrix product of the device's maker, behind structs of our own: cuDNN and cuBLAS in
  * vendor_cudnn.c and vendor_cublas.c; plain loops in tests/cudaemu/fake_vendor.cpp where CUDA is emulated.
  *
- * Only algorithms that repeat bit for bit are used.  Running neither allocates nor waits, so that it can be recorded
- * into a graph; creating may do both. */
+ * Running neither allocates nor waits, so that it can be recorded into a graph; creating may do both. */
 #ifndef CUDA_VENDOR_H
 #define CUDA_VENDOR_H
 
@@ -10,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "engine/error.h"
+#include "engine/engine.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -23,12 +22,15 @@ typedef enum VendorDirection {
 } VendorDirection;
 
 /* x (batch, channels, height, width), y (batch, filters, out_height, out_width),
- * w (filters, channels / groups, kernel_h, kernel_w); with nhwc, channels come last in all three. */
+ * w (filters, channels / groups, kernel_h, kernel_w); with nhwc, channels come last in all three.
+ * precision: FP32 products and sums of floats; TF32 the same with products of 10 bits of mantissa; BF16 x, y and w are
+ * bfloat16 in memory, sums are float and are rounded once, the result's. */
 typedef struct VendorConv {
     int batch, channels, height, width, filters, out_height, out_width, kernel_h, kernel_w;
     int stride, padding_h, padding_w, dilation, groups;
     bool nhwc;
-    bool tf32;                 /* products may be rounded to TF32's 10 bits of mantissa; sums are float */
+    bool deterministic;        /* only algorithms that repeat bit for bit */
+    Precision precision;
     VendorDirection direction;
 } VendorConv;
 
@@ -39,17 +41,18 @@ VendorPlan *vendor_conv_create(const VendorConv *c, const char *tuning, char *ch
 void vendor_conv_free(VendorPlan *p);
 size_t vendor_conv_workspace(const VendorPlan *p);
 /* 0 or -1 with error_text(). */
-int vendor_conv_run(cudaStream_t stream, VendorPlan *p, const float *a, const float *b, float *result,
-                    void *workspace);
+int vendor_conv_run(cudaStream_t stream, VendorPlan *p, const void *a, const void *b, void *result, void *workspace);
 
-/* Row-major c (m,n) = op(a) op(b): op(a) is (m,k) and op(b) is (k,n), where op transposes if asked to. */
+/* Row-major c (m,n) = op(a) op(b): op(a) is (m,k) and op(b) is (k,n), where op transposes if asked to.
+ * precision: FP32 and TF32 as above; BF16: a and b are bfloat16 in memory.  c is float. */
 typedef struct VendorGemm {
     int m, n, k;
-    bool transpose_a, transpose_b, tf32;
+    bool transpose_a, transpose_b;
+    Precision precision;
 } VendorGemm;
 /* Readies the library for vendor_gemm on the current device; 0 or -1 with error_text(). */
 int vendor_gemm_prepare(void);
-int vendor_gemm(cudaStream_t stream, const VendorGemm *g, const float *a, const float *b, float *c);
+int vendor_gemm(cudaStream_t stream, const VendorGemm *g, const void *a, const void *b, float *c);
 
 #ifdef __cplusplus
 }

@@ -43,21 +43,24 @@ int vendor_gemm_prepare(void)
     return handle_here() ? 0 : -1;
 }
 
-int vendor_gemm(cudaStream_t stream, const VendorGemm *g, const float *a, const float *b, float *c)
+int vendor_gemm(cudaStream_t stream, const VendorGemm *g, const void *a, const void *b, float *c)
 {
     const float one = 1, zero = 0;
     int device = 0;
     cublasHandle_t handle = handle_here();
+    bool half = g->precision == PRECISION_BF16;
+    cudaDataType_t type = half ? CUDA_R_16BF : CUDA_R_32F;
+    cublasComputeType_t compute = g->precision == PRECISION_FP32   ? CUBLAS_COMPUTE_32F_PEDANTIC
+                                  : g->precision == PRECISION_TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                                                   : CUBLAS_COMPUTE_32F;
     if (!handle || cudaGetDevice(&device))
         return -1;
     /* A change of stream forgets the workspace. */
     if (check(cublasSetStream(handle, stream), "taking a stream") ||
-        check(cublasSetWorkspace(handle, opened[device].workspace, WORKSPACE), "taking a workspace") ||
-        check(cublasSetMathMode(handle, g->tf32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_PEDANTIC_MATH),
-              "setting precision"))
+        check(cublasSetWorkspace(handle, opened[device].workspace, WORKSPACE), "taking a workspace"))
         return -1;
-    return check(cublasSgemm(handle, g->transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N,
-                             g->transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N, g->n, g->m, g->k, &one, b,
-                             g->transpose_b ? g->k : g->n, a, g->transpose_a ? g->m : g->k, &zero, c, g->n),
-                 "matrix product");
+    return check(cublasGemmEx(handle, g->transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N,
+                              g->transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N, g->n, g->m, g->k, &one, b, type,
+                              g->transpose_b ? g->k : g->n, a, type, g->transpose_a ? g->m : g->k, &zero, c, CUDA_R_32F,
+                              g->n, compute, CUBLAS_GEMM_DEFAULT), "matrix product");
 }

@@ -20,7 +20,11 @@ static const size_t WORKSPACE_MAX = (size_t)1 << 30;
 
 static int check(cudnnStatus_t status, const char *what)
 {
-    return status == CUDNN_STATUS_SUCCESS ? 0 : fail("cuDNN: %s: %s", what, cudnnGetErrorString(status));
+    char more[256] = "";
+    if (status == CUDNN_STATUS_SUCCESS)
+        return 0;
+    cudnnGetLastErrorString(more, sizeof more);
+    return fail("cuDNN: %s: %s%s%s", what, cudnnGetErrorString(status), *more ? ": " : "", more);
 }
 
 static cudnnHandle_t handle_here(void)
@@ -39,24 +43,53 @@ static int describe(VendorPlan *p)
 {
     const VendorConv *c = &p->conv;
     cudnnTensorFormat_t format = c->nhwc ? CUDNN_TENSOR_NHWC : CUDNN_TENSOR_NCHW;
+    cudnnDataType_t type = c->precision == PRECISION_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
+    /* DEFAULT lets floats be rounded to TF32, FMA does not; TENSOR_OP is for what tensor cores take as it is. */
+    cudnnMathType_t math = c->precision == PRECISION_BF16   ? CUDNN_TENSOR_OP_MATH
+                           : c->precision == PRECISION_TF32 ? CUDNN_DEFAULT_MATH
+                                                            : CUDNN_FMA_MATH;
     const char *what = "describing a convolution";
     return check(cudnnCreateTensorDescriptor(&p->x), what) || check(cudnnCreateTensorDescriptor(&p->y), what) ||
            check(cudnnCreateFilterDescriptor(&p->w), what) || check(cudnnCreateConvolutionDescriptor(&p->op), what) ||
-           check(cudnnSetTensor4dDescriptor(p->x, format, CUDNN_DATA_FLOAT, c->batch, c->channels, c->height,
-                                            c->width), what) ||
-           check(cudnnSetTensor4dDescriptor(p->y, format, CUDNN_DATA_FLOAT, c->batch, c->filters, c->out_height,
-                                            c->out_width), what) ||
-           check(cudnnSetFilter4dDescriptor(p->w, CUDNN_DATA_FLOAT, format, c->filters, c->channels / c->groups,
-                                            c->kernel_h, c->kernel_w), what) ||
+           check(cudnnSetTensor4dDescriptor(p->x, format, type, c->batch, c->channels, c->height, c->width), what) ||
+           check(cudnnSetTensor4dDescriptor(p->y, format, type, c->batch, c->filters, c->out_height, c->out_width),
+                 what) ||
+           check(cudnnSetFilter4dDescriptor(p->w, type, format, c->filters, c->channels / c->groups, c->kernel_h,
+                                            c->kernel_w), what) ||
            check(cudnnSetConvolution2dDescriptor(p->op, c->padding_h, c->padding_w, c->stride, c->stride, c->dilation,
                                                  c->dilation, CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT), what) ||
            check(cudnnSetConvolutionGroupCount(p->op, c->groups), what) ||
-           /* The default admits TF32, FMA forbids it. */
-           check(cudnnSetConvolutionMathType(p->op, c->tf32 ? CUDNN_DEFAULT_MATH : CUDNN_FMA_MATH), what);
+           check(cudnnSetConvolutionMathType(p->op, math), what);
 }
 
-/* The three directions differ in types only: the first answer that repeats bit for bit and fits the workspace, or
- * the one that the tuning table names. */
+static int workspace_size(VendorPlan *p, cudnnHandle_t handle)
+{
+    const char *what = "the size of its workspace";
+    if (p->conv.direction == VENDOR_FORWARD)
+        return check(cudnnGetConvolutionForwardWorkspaceSize(handle, p->x, p->w, p->op, p->y,
+                                                             (cudnnConvolutionFwdAlgo_t)p->algorithm, &p->workspace),
+                     what);
+    if (p->conv.direction == VENDOR_BACKWARD_DATA)
+        return check(cudnnGetConvolutionBackwardDataWorkspaceSize(handle, p->w, p->y, p->op, p->x,
+                                                                  (cudnnConvolutionBwdDataAlgo_t)p->algorithm,
+                                                                  &p->workspace), what);
+    return check(cudnnGetConvolutionBackwardFilterWorkspaceSize(handle, p->x, p->y, p->op, p->w,
+                                                                (cudnnConvolutionBwdFilterAlgo_t)p->algorithm,
+                                                                &p->workspace), what);
+}
+
+/* Takes an answer of the heuristics: algorithm and kind of product belong together.  FMA stays where it was asked for,
+ * whatever the answer says, so that FP32 is FP32. */
+static int take(VendorPlan *p, cudnnHandle_t handle, int algorithm, cudnnMathType_t math)
+{
+    p->algorithm = algorithm;
+    if (p->conv.precision != PRECISION_FP32 && check(cudnnSetConvolutionMathType(p->op, math), "setting precision"))
+        return -1;
+    return workspace_size(p, handle);
+}
+
+/* The three directions differ in types only: the fastest answer, as cuDNN guesses, that fits the workspace and repeats
+ * bit for bit where that is asked for; or the one that the tuning table names. */
 #define CHOOSE(Perf, query)                                                                                    \
     do {                                                                                                       \
         Perf found[ALGORITHMS_MAX];                                                                            \
@@ -64,12 +97,11 @@ static int describe(VendorPlan *p)
         if (check(query, "choosing an algorithm"))                                                             \
             return -1;                                                                                         \
         for (int i = 0; i < n; i++)                                                                            \
-            if (found[i].status == CUDNN_STATUS_SUCCESS && found[i].determinism == CUDNN_DETERMINISTIC &&      \
-                found[i].memory <= WORKSPACE_MAX && (!tuning || atoi(tuning) == (int)found[i].algo)) {         \
-                p->algorithm = (int)found[i].algo;                                                             \
-                p->workspace = found[i].memory;                                                                \
-                return check(cudnnSetConvolutionMathType(p->op, found[i].mathType), "setting precision");      \
-            }                                                                                                  \
+            if (found[i].status == CUDNN_STATUS_SUCCESS && found[i].memory <= WORKSPACE_MAX &&                 \
+                (!p->conv.deterministic || found[i].determinism == CUDNN_DETERMINISTIC) &&                     \
+                (!tuning || atoi(tuning) == (int)found[i].algo) &&                                             \
+                !take(p, handle, (int)found[i].algo, found[i].mathType))                                       \
+                return 0;                                                                                      \
     } while (0)
 
 static int choose(VendorPlan *p, cudnnHandle_t handle, const char *tuning)
@@ -85,8 +117,11 @@ static int choose(VendorPlan *p, cudnnHandle_t handle, const char *tuning)
         CHOOSE(cudnnConvolutionBwdFilterAlgoPerf_t,
                cudnnGetConvolutionBackwardFilterAlgorithm_v7(handle, p->x, p->y, p->op, p->w, ALGORITHMS_MAX, &n,
                                                              found));
-    return fail("cuDNN: no repeatable algorithm for this convolution%s%s", tuning ? ": the tuning table asks for " : "",
-                tuning ? tuning : "");
+    return fail("cuDNN: it has no %salgorithm%s%s for this convolution in %s%s%s",
+                p->conv.deterministic ? "repeatable " : "", tuning ? " " : "", tuning ? tuning : "",
+                precision_name(p->conv.precision),
+                tuning ? ": delete its line in the tuning table" : ": use another --precision",
+                p->conv.deterministic ? ", or admit those that do not repeat (--deterministic no)" : "");
 }
 
 VendorPlan *vendor_conv_create(const VendorConv *c, const char *tuning, char *chosen)
@@ -124,8 +159,7 @@ size_t vendor_conv_workspace(const VendorPlan *p)
     return p->workspace;
 }
 
-int vendor_conv_run(cudaStream_t stream, VendorPlan *p, const float *a, const float *b, float *result,
-                    void *workspace)
+int vendor_conv_run(cudaStream_t stream, VendorPlan *p, const void *a, const void *b, void *result, void *workspace)
 {
     const float one = 1, zero = 0;
     cudnnHandle_t handle = handle_here();

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <cuda_bf16.h>
+
 #include "fakecuda.h"
 #include "kernels/cuda/vendor.h"
 
@@ -51,6 +53,15 @@ int64_t windows(int64_t size, int64_t kernel, int64_t padding, const VendorConv 
     return (size + 2 * padding - s.dilation * (kernel - 1) - 1) / s.stride + 1;
 }
 
+// A copy of n numbers as floats; free after use.
+float *floats(const void *from, int64_t n, bool half)
+{
+    float *to = static_cast<float *>(must_zalloc(sizeof(float) * (size_t)(n + 1)));
+    for (int64_t i = 0; i < n; i++)
+        to[i] = half ? (float)static_cast<const __nv_bfloat16 *>(from)[i] : static_cast<const float *>(from)[i];
+    return to;
+}
+
 }  // namespace
 
 VendorPlan *vendor_conv_create(const VendorConv *c, const char *tuning, char *chosen)
@@ -59,6 +70,16 @@ VendorPlan *vendor_conv_create(const VendorConv *c, const char *tuning, char *ch
         windows(c->width, c->kernel_w, c->padding_w, *c) != c->out_width || c->groups < 1 ||
         c->channels % c->groups || c->filters % c->groups) {
         fail("fake cuDNN: the sizes of a convolution do not fit");
+        return nullptr;
+    }
+    // What cuDNN's tensor cores and our formats agree on.
+    int lanes = c->precision == PRECISION_BF16 ? 8 : c->precision == PRECISION_TF32 ? 4 : 1;
+    if (c->nhwc && (c->channels % lanes || c->filters % lanes)) {
+        fail("fake cuDNN: channels are not whole groups of %d", lanes);
+        return nullptr;
+    }
+    if (tuning && !(tuning[0] >= '0' && tuning[0] <= '7' && !tuning[1])) {
+        fail("fake cuDNN: no algorithm %s", tuning);
         return nullptr;
     }
     snprintf(chosen, 32, "%s", tuning ? tuning : "0");
@@ -77,8 +98,7 @@ size_t vendor_conv_workspace(const VendorPlan *)
     return WORKSPACE;
 }
 
-int vendor_conv_run(cudaStream_t stream, VendorPlan *p, const float *a, const float *b, float *result,
-                    void *workspace)
+int vendor_conv_run(cudaStream_t stream, VendorPlan *p, const void *a, const void *b, void *result, void *workspace)
 {
     const VendorConv s = p->conv;
     int64_t nx = (int64_t)s.batch * s.channels * s.height * s.width;
@@ -87,21 +107,29 @@ int vendor_conv_run(cudaStream_t stream, VendorPlan *p, const float *a, const fl
     VendorDirection d = s.direction;
     int64_t na = d == VENDOR_BACKWARD_DATA ? ny : nx, nb = d == VENDOR_BACKWARD_WEIGHTS ? ny : nw;
     int64_t nr = d == VENDOR_FORWARD ? ny : d == VENDOR_BACKWARD_DATA ? nx : nw;
-    if (!fakecuda_is_device(a, (size_t)na * 4) || !fakecuda_is_device(b, (size_t)nb * 4) ||
-        !fakecuda_is_device(result, (size_t)nr * 4) || !fakecuda_is_device(workspace, WORKSPACE))
+    bool half = s.precision == PRECISION_BF16;
+    size_t size = half ? 2 : 4;
+    if (!fakecuda_is_device(a, (size_t)na * size) || !fakecuda_is_device(b, (size_t)nb * size) ||
+        !fakecuda_is_device(result, (size_t)nr * size) || !fakecuda_is_device(workspace, WORKSPACE))
         return fail("fake cuDNN: an operand or the workspace is not, or not wholly, in device memory");
     cudaError_t bad = fakecuda_submit(stream, "convolution", [=] {
         memset(workspace, 0xff, WORKSPACE);
+        float *va = floats(a, na, half), *vb = floats(b, nb, half);
         double *sum = static_cast<double *>(must_zalloc(sizeof(double) * (size_t)nr));
         if (d == VENDOR_FORWARD)
-            triples(s, [&](int64_t x, int64_t w, int64_t y) { sum[y] += (double)a[x] * b[w]; });
+            triples(s, [&](int64_t x, int64_t w, int64_t y) { sum[y] += (double)va[x] * vb[w]; });
         else if (d == VENDOR_BACKWARD_DATA)
-            triples(s, [&](int64_t x, int64_t w, int64_t y) { sum[x] += (double)a[y] * b[w]; });
+            triples(s, [&](int64_t x, int64_t w, int64_t y) { sum[x] += (double)va[y] * vb[w]; });
         else
-            triples(s, [&](int64_t x, int64_t w, int64_t y) { sum[w] += (double)a[x] * b[y]; });
+            triples(s, [&](int64_t x, int64_t w, int64_t y) { sum[w] += (double)va[x] * vb[y]; });
         for (int64_t i = 0; i < nr; i++)
-            result[i] = (float)sum[i];
+            if (half)
+                static_cast<__nv_bfloat16 *>(result)[i] = __nv_bfloat16((float)sum[i]);
+            else
+                static_cast<float *>(result)[i] = (float)sum[i];
         free(sum);
+        free(va);
+        free(vb);
     });
     return bad ? fail("fake cuDNN: %s", cudaGetErrorString(bad)) : 0;
 }
@@ -111,21 +139,26 @@ int vendor_gemm_prepare(void)
     return 0;
 }
 
-int vendor_gemm(cudaStream_t stream, const VendorGemm *gemm, const float *a, const float *b, float *c)
+int vendor_gemm(cudaStream_t stream, const VendorGemm *gemm, const void *a, const void *b, float *c)
 {
     const VendorGemm g = *gemm;
     size_t m = (size_t)g.m, n = (size_t)g.n, k = (size_t)g.k;
-    if (!fakecuda_is_device(a, m * k * 4) || !fakecuda_is_device(b, k * n * 4) || !fakecuda_is_device(c, m * n * 4))
+    bool half = g.precision == PRECISION_BF16;
+    size_t size = half ? 2 : 4;
+    if (!fakecuda_is_device(a, m * k * size) || !fakecuda_is_device(b, k * n * size) || !fakecuda_is_device(c, m * n * 4))
         return fail("fake cuBLAS: an operand is not, or not wholly, in device memory");
     cudaError_t bad = fakecuda_submit(stream, "matrix product", [=] {
+        float *va = floats(a, (int64_t)(m * k), half), *vb = floats(b, (int64_t)(k * n), half);
         for (size_t i = 0; i < m; i++)
             for (size_t j = 0; j < n; j++) {
                 double sum = 0;
                 for (size_t p = 0; p < k; p++)
-                    sum += (double)(g.transpose_a ? a[p * m + i] : a[i * k + p]) *
-                           (g.transpose_b ? b[j * k + p] : b[p * n + j]);
+                    sum += (double)(g.transpose_a ? va[p * m + i] : va[i * k + p]) *
+                           (g.transpose_b ? vb[j * k + p] : vb[p * n + j]);
                 c[i * n + j] = (float)sum;
             }
+        free(va);
+        free(vb);
     });
     return bad ? fail("fake cuBLAS: %s", cudaGetErrorString(bad)) : 0;
 }
