@@ -17,20 +17,31 @@ ARCFACE_FN double arcface_sine(double cosine)
     return sqrt((1 - c) * (1 + c));
 }
 
-/* cos(theta + m), or cos(theta) - m sin(m) where theta + m > pi, which is cos(theta) < cos(pi - m). */
-ARCFACE_FN double arcface_true(double cosine, double m)
+/* cos(theta + m), or cos(theta) - m sin(m) where theta + m > pi, which is cos(theta) < cos(pi - m); cos_m and sin_m
+ * are those of m. */
+ARCFACE_FN double arcface_true_by(double cosine, double m, double cos_m, double sin_m)
 {
     if (m == 0)
         return cosine;
-    return cosine < -cos(m) ? cosine - m * sin(m) : cosine * cos(m) - arcface_sine(cosine) * sin(m);
+    return cosine < -cos_m ? cosine - m * sin_m : cosine * cos_m - arcface_sine(cosine) * sin_m;
 }
 
 /* Its derivative, sin(theta + m) / sin(theta), or 1. */
-ARCFACE_FN double arcface_slope(double cosine, double m)
+ARCFACE_FN double arcface_slope_by(double cosine, double m, double cos_m, double sin_m)
 {
     if (m == 0)
         return 1;
-    return cosine < -cos(m) ? 1 : cos(m) + cosine * sin(m) / arcface_sine(cosine);
+    return cosine < -cos_m ? 1 : cos_m + cosine * sin_m / arcface_sine(cosine);
+}
+
+ARCFACE_FN double arcface_true(double cosine, double m)
+{
+    return arcface_true_by(cosine, m, cos(m), sin(m));
+}
+
+ARCFACE_FN double arcface_slope(double cosine, double m)
+{
+    return arcface_slope_by(cosine, m, cos(m), sin(m));
 }
 
 #endif

@@ -37,4 +37,19 @@ static __device__ inline float warp_max(float v)
     return v;
 }
 
+/* Largest over all threads of a block of whole warps, in every thread; all threads must call it. */
+static __device__ inline float block_max(float v)
+{
+    __shared__ float tops[1024 / WARP];
+    int warps = (int)blockDim.x / WARP;
+    v = warp_max(v);
+    if (threadIdx.x % WARP == 0)
+        tops[threadIdx.x / WARP] = v;
+    __syncthreads();
+    for (int i = 0; i < warps; i++)
+        v = fmaxf(v, tops[i]);
+    __syncthreads();
+    return v;
+}
+
 #endif
