@@ -188,6 +188,7 @@ typedef struct FormatChoice {
 struct KernelDef {
     void (*run)(KernelCall *k);
     int  (*prepare)(KernelCall *k);          /* once a plan: algorithm, workspace; 0 or -1 with error_text() */
+    int  (*bind)(KernelCall *k);             /* whenever addresses are set: tables of them; 0 or -1 */
     void (*release)(KernelCall *k);
     void (*formats)(FormatChoice *f);        /* NULL: everything PLAIN */
     int  (*inplace)(const KernelCall *k, int result);   /* operand whose buffer the result may take, or -1 */

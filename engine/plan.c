@@ -302,6 +302,8 @@ int plan_bind(Plan *plan)
         for (int j = 0; j < n->nout; j++)
             k->out[j].data = address(plan, n->out[j]);
         k->workspace = k->workspace_bytes ? (char *)d->arena + plan->steps[s].workspace_offset : NULL;
+        if (k->kernel->bind && k->kernel->bind(k))
+            return fail_in("plan %s: %s", plan->name, k->name);
     }
     if (plan->graph)
         d->graph_free(d, plan->graph);

@@ -1,5 +1,5 @@
-/* adam.cu - a step over all tensors (kernels/cuda/tensors.h).
- *   launch  256 threads a block of 1,024 elements of one tensor
+/* adam.cu - a step over all tensors in one launch (kernels/cuda/tensors.h), and one to count it.
+ *   launch  256 threads a block of 2,048 elements of one tensor
  *   bound   memory: 28 bytes a parameter */
 #include "kernels/cuda/cu.h"
 #include "kernels/cuda/cuda.h"
@@ -7,9 +7,21 @@
 #include "engine/ops/adam.h"
 #include "kernels/cuda/tensors.h"
 
-typedef TensorTable<4, 3> AdamTable;   /* p, g, m, v; then the new p, m, v */
+enum { IN = 4, OUT = 3, FIRST_IN = 2, FIRST_OUT = 1 };   /* p, g, m, v; the new p, m, v */
 
-__global__ void adam_kernel(const float *rate, const int32_t *t, float b1, float b2, float epsilon, AdamTable table)
+struct AdamStep {
+    float b1, b2, epsilon, step, root;
+    __device__ void operator()(const float (&in)[IN], float (&out)[OUT]) const
+    {
+        float g = in[1], m = b1 * in[2] + (1.0f - b1) * g, v = b2 * in[3] + (1.0f - b2) * g * g;
+        out[0] = in[0] - step * m / (sqrtf(v) * root + epsilon);
+        out[1] = m;
+        out[2] = v;
+    }
+};
+
+static __global__ void adam_kernel(const float *rate, const int32_t *t, float b1, float b2, float epsilon,
+                                   const void *table, int n)
 {
     /* 1 - beta^s as -expm1(s log beta), which loses nothing while beta^s is close to 1. */
     __shared__ float step, root;
@@ -19,43 +31,45 @@ __global__ void adam_kernel(const float *rate, const int32_t *t, float b1, float
         root = 1.0f / sqrtf(-expm1f(s * logf(b2)));
     }
     __syncthreads();
-    int64_t start;
-    int i = tensor_of_block(table, &start);
-    for (int k = 0; k < TENSOR_ELEMENTS; k += CUDA_BLOCK) {
-        int64_t e = start + k + threadIdx.x;
-        if (e >= table.count[i])
-            return;
-        float g = table.in[1][i][e], m = b1 * table.in[2][i][e] + (1.0f - b1) * g;
-        float v = b2 * table.in[3][i][e] + (1.0f - b2) * g * g;
-        table.out[0][i][e] = table.in[0][i][e] - step * m / (sqrtf(v) * root + epsilon);
-        table.out[1][i][e] = m;
-        table.out[2][i][e] = v;
-    }
+    AdamStep one = {b1, b2, epsilon, step, root};
+    tensors_run<IN, OUT>(table, n, one);
 }
 
 /* In a launch of its own, because t' may lie over t, which every block above reads. */
-__global__ void adam_count_kernel(const int32_t *t, int32_t *next)
+static __global__ void adam_count_kernel(const int32_t *t, int32_t *next)
 {
     *next = (int32_t)((uint32_t)*t + 1u);
 }
 
-static void run_adam(KernelCall *k)
+static int tensors(const KernelCall *k)
+{
+    return ((const AdamAttrs *)k->attrs)->n;
+}
+
+static int prepare(KernelCall *k)
+{
+    return tensors_prepare<IN, OUT>(k, FIRST_IN, tensors(k));
+}
+
+static int bind(KernelCall *k)
+{
+    return tensors_bind<IN, OUT>(k, FIRST_IN, FIRST_OUT, tensors(k));
+}
+
+static void run(KernelCall *k)
 {
     const AdamAttrs *a = (const AdamAttrs *)k->attrs;
-    int n = a->n;
-    for (int first = 0; first < n; first += TENSORS) {
-        AdamTable table = tensor_table<4, 3>(k, 2, 1, n, first);
-        if (table.n)
-            LAUNCH(adam_kernel, table.first_block[table.n], CUDA_BLOCK, 0, cuda_stream(k), FLOATS(k->in[0]),
-                   INT(k->in[1]), a->beta1, a->beta2, a->epsilon, table);
-    }
+    const Tensors *t = (const Tensors *)k->state;
+    if (t->blocks)
+        LAUNCH(adam_kernel, t->blocks, CUDA_BLOCK, 0, cuda_stream(k), FLOATS(k->in[0]), INT(k->in[1]), a->beta1,
+               a->beta2, a->epsilon, t->table, t->entries);
     LAUNCH(adam_count_kernel, 1, 1, 0, cuda_stream(k), INT(k->in[1]), INT(k->out[0]));
 }
 
 /* Every result over the old value of what it replaces. */
 static int inplace(const KernelCall *k, int result)
 {
-    return adam_operand(((const AdamAttrs *)k->attrs)->n, result);
+    return adam_operand(tensors(k), result);
 }
 
-KERNEL(adam, cuda) = {.run = run_adam, .inplace = inplace};
+KERNEL(adam, cuda) = {.run = run, .prepare = prepare, .bind = bind, .release = tensors_release, .inplace = inplace};
