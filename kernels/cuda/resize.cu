@@ -1,11 +1,11 @@
 /* resize.cu - each result pixel gathers its pixels, forward and transposed alike: no atomics, so results repeat.
- *   in      x, planes of (H, W) pixels of `lanes` floats: plain (B C) planes of 1, NHWC B planes of C
+ *   in      x, planes of (H, W) pixels of `lanes` numbers, float or bfloat16: plain (B C) planes of 1, NHWC B of C
  *   out     y, the same planes of (OH, OW) pixels
  *   launch  block (bx, by), bx threads along a row of pixels times lanes/V, by rows; grid (row parts, row groups,
- *           planes up to 65535, then round again); V = 4 floats a thread where C is a multiple of 4, else 1
- *   bound   memory: x and y once each, 4 (in + out) bytes; whole blocks of a large area stay in the caches */
-#include "kernels/cuda/cu.h"
-#include "kernels/cuda/cuda.h"
+ *           planes up to 65535, then round again); V numbers a thread, 16 bytes, where C is a multiple of that, else 1
+ *   bound   memory: x and y once each, 4 (in + out) bytes, 2 (in + out) in bfloat16; whole blocks of a large area stay
+ *           in the caches */
+#include "kernels/cuda/vector.h"
 
 #include "engine/ops/resize.h"
 #include "engine/ops/resize_rule.h"
@@ -31,14 +31,14 @@ static __device__ inline float axis_weight(int kind, int o, int i, int n, int m)
     return (float)w.above / (float)w.below;
 }
 
-template <int V, bool TRANSPOSED>
-static __global__ void resize_kernel(const float *x, float *y, ResizeMap r)
+template <typename T, int V, bool TRANSPOSED>
+static __global__ void resize_kernel(const T *x, T *y, ResizeMap r)
 {
-    int quads = r.lanes / V, part = (int)(blockIdx.x * blockDim.x + threadIdx.x);
+    int parts = r.lanes / V, part = (int)(blockIdx.x * blockDim.x + threadIdx.x);
     int oy = (int)(blockIdx.y * blockDim.y + threadIdx.y);
-    if (part >= r.OW * quads || oy >= r.OH)
+    if (part >= r.OW * parts || oy >= r.OH)
         return;
-    int ox = part / quads, lane = part % quads * V;
+    int ox = part / parts, lane = part % parts * V;
     ResizeRange ry = axis_range<TRANSPOSED>(r.kind, oy, r.H, r.OH);
     ResizeRange rx = axis_range<TRANSPOSED>(r.kind, ox, r.W, r.OW);
     /* Nearest and area forward weigh all their pixels alike: once is enough. */
@@ -48,55 +48,61 @@ static __global__ void resize_kernel(const float *x, float *y, ResizeMap r)
     for (int64_t plane = blockIdx.z; plane < r.planes; plane += gridDim.z) {
         float sum[V] = {};
         for (int iy = ry.first; iy < ry.end; iy++) {
-            const float *p = x + ((plane * r.H + iy) * r.W + rx.first) * r.lanes + lane;
+            const T *p = x + ((plane * r.H + iy) * r.W + rx.first) * r.lanes + lane;
             float row[V] = {};
             for (int ix = rx.first; ix < rx.end; ix++, p += r.lanes) {
-                float w = alike ? 1.0f : axis_weight<TRANSPOSED>(r.kind, ox, ix, r.W, r.OW);
-                if constexpr (V == 4) {
-                    float4 v = *(const float4 *)p;
-                    row[0] += w * v.x;
-                    row[1] += w * v.y;
-                    row[2] += w * v.z;
-                    row[3] += w * v.w;
-                } else {
-                    row[0] += w * *p;
-                }
+                float w = alike ? 1.0f : axis_weight<TRANSPOSED>(r.kind, ox, ix, r.W, r.OW), v[V];
+                load(p, v);
+                for (int l = 0; l < V; l++)
+                    row[l] += w * v[l];
             }
             float w = alike ? 1.0f : axis_weight<TRANSPOSED>(r.kind, oy, iy, r.H, r.OH);
-            for (int v = 0; v < V; v++)
-                sum[v] += w * row[v];
+            for (int l = 0; l < V; l++)
+                sum[l] += w * row[l];
         }
-        float *q = y + ((plane * r.OH + oy) * r.OW + ox) * r.lanes + lane;
-        if constexpr (V == 4)
-            *(float4 *)q = make_float4(scale * sum[0], scale * sum[1], scale * sum[2], scale * sum[3]);
-        else
-            *q = scale * sum[0];
+        for (int l = 0; l < V; l++)
+            sum[l] *= scale;
+        store(y + ((plane * r.OH + oy) * r.OW + ox) * r.lanes + lane, sum);
     }
 }
 
-static void resize(KernelCall *k, ResizeKind kind, bool transposed)
+template <typename T, int V>
+static void resize_lanes(KernelCall *k, const T *x, T *y, ResizeMap r, bool transposed)
 {
-    const Tensor *x = &k->in[0], *y = &k->out[0];
-    int64_t B = x->shape.dim[0], C = x->shape.dim[1];
-    bool nhwc = x->format == NHWC;
-    ResizeMap r = {nhwc ? B : B * C, (int)x->shape.dim[2], (int)x->shape.dim[3],
-                   (int)y->shape.dim[2], (int)y->shape.dim[3], nhwc ? (int)C : 1, (int)kind};
-    bool four = r.lanes % 4 == 0 && (uintptr_t)x->data % 16 == 0 && (uintptr_t)y->data % 16 == 0;
-    int parts = r.OW * (four ? r.lanes / 4 : r.lanes);
+    int parts = r.OW * (r.lanes / V);
     unsigned bx = 32;
     while (bx < (unsigned)parts && bx < CUDA_BLOCK)
         bx *= 2;
     unsigned by = CUDA_BLOCK / bx;
     dim3 block(bx, by);
     dim3 grid((parts + bx - 1) / bx, (r.OH + by - 1) / by, r.planes < 65535 ? (unsigned)r.planes : 65535);
-    if (four && transposed)
-        LAUNCH((resize_kernel<4, true>), grid, block, 0, cuda_stream(k), FLOATS(*x), FLOATS(*y), r);
-    else if (four)
-        LAUNCH((resize_kernel<4, false>), grid, block, 0, cuda_stream(k), FLOATS(*x), FLOATS(*y), r);
-    else if (transposed)
-        LAUNCH((resize_kernel<1, true>), grid, block, 0, cuda_stream(k), FLOATS(*x), FLOATS(*y), r);
+    if (transposed)
+        LAUNCH((resize_kernel<T, V, true>), grid, block, 0, cuda_stream(k), x, y, r);
     else
-        LAUNCH((resize_kernel<1, false>), grid, block, 0, cuda_stream(k), FLOATS(*x), FLOATS(*y), r);
+        LAUNCH((resize_kernel<T, V, false>), grid, block, 0, cuda_stream(k), x, y, r);
+}
+
+template <typename T>
+static void resize_typed(KernelCall *k, const T *x, T *y, ResizeMap r, bool transposed)
+{
+    constexpr int V = LANES_OF<T>;
+    if (r.lanes % V == 0 && vectors_fit<V>(x) && vectors_fit<V>(y))
+        resize_lanes<T, V>(k, x, y, r, transposed);
+    else
+        resize_lanes<T, 1>(k, x, y, r, transposed);
+}
+
+static void resize(KernelCall *k, ResizeKind kind, bool transposed)
+{
+    const Tensor *x = &k->in[0], *y = &k->out[0];
+    int64_t B = x->shape.dim[0], C = x->shape.dim[1];
+    bool nhwc = format_layout(x->format) == NHWC;
+    ResizeMap r = {nhwc ? B : B * C, (int)x->shape.dim[2], (int)x->shape.dim[3],
+                   (int)y->shape.dim[2], (int)y->shape.dim[3], nhwc ? (int)C : 1, (int)kind};
+    if (format_half(x->format))
+        resize_typed(k, HALVES(*x), HALVES(*y), r, transposed);
+    else
+        resize_typed(k, FLOATS(*x), FLOATS(*y), r, transposed);
 }
 
 static ResizeKind bilinear_kind(const KernelCall *k)
@@ -111,9 +117,9 @@ static void area_grad(KernelCall *k) { resize(k, RESIZE_AREA, true); }
 static void bilinear(KernelCall *k) { resize(k, bilinear_kind(k), false); }
 static void bilinear_grad(KernelCall *k) { resize(k, bilinear_kind(k), true); }
 
-KERNEL(resize_nearest, cuda) = {.run = nearest, .formats = formats_same};
-KERNEL(resize_nearest_grad, cuda) = {.run = nearest_grad, .formats = formats_same};
-KERNEL(resize_area, cuda) = {.run = area, .formats = formats_same};
-KERNEL(resize_area_grad, cuda) = {.run = area_grad, .formats = formats_same};
-KERNEL(resize_bilinear, cuda) = {.run = bilinear, .formats = formats_same};
-KERNEL(resize_bilinear_grad, cuda) = {.run = bilinear_grad, .formats = formats_same};
+KERNEL(resize_nearest, cuda) = {.run = nearest, .formats = formats_same, .halves = true};
+KERNEL(resize_nearest_grad, cuda) = {.run = nearest_grad, .formats = formats_same, .halves = true};
+KERNEL(resize_area, cuda) = {.run = area, .formats = formats_same, .halves = true};
+KERNEL(resize_area_grad, cuda) = {.run = area_grad, .formats = formats_same, .halves = true};
+KERNEL(resize_bilinear, cuda) = {.run = bilinear, .formats = formats_same, .halves = true};
+KERNEL(resize_bilinear_grad, cuda) = {.run = bilinear_grad, .formats = formats_same, .halves = true};

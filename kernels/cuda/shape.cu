@@ -1,8 +1,7 @@
 /* shape.cu - moving elements: gather.h for changed orders, stretches of memory for joining and cutting.
- *   launch  a thread an element of what is moved, 256 a block
+ *   launch  a thread an element of what is moved, or 16 bytes of a stretch where all its addresses allow; 256 a block
  *   bound   memory: 8 bytes an element of 4 */
-#include "kernels/cuda/cu.h"
-#include "kernels/cuda/cuda.h"
+#include "kernels/cuda/vector.h"
 
 #include "engine/ops/shape.h"
 #include "kernels/cuda/gather.h"
@@ -29,8 +28,8 @@ static void transpose(KernelCall *k)
     gather_any(k, &w);
 }
 
-/* Stretches of `count` times `inner` elements, one behind the other every y_pitch and x_pitch elements; the parts of
- * a stretch are y_step and x_step apart. */
+/* Stretches of `count` times `inner` units, one behind the other every y_pitch and x_pitch units; the parts of a stretch
+ * are y_step and x_step apart. */
 struct Places {
     int64_t inner, count, y_pitch, x_pitch, y_step, x_step;
 };
@@ -50,25 +49,48 @@ struct Steps {
     int64_t first, step;
 };
 
+/* Most bytes, 16, 4 or one element, that divide every distance of p, given in elements of `size` bytes, and addresses. */
+static int64_t unit_of(const Places *p, int64_t size, uintptr_t addresses)
+{
+    int64_t unit = 16, all = p->inner | p->y_pitch | p->x_pitch;
+    if (p->count > 1)
+        all |= p->y_step | p->x_step;
+    while (unit > size && (all * size % unit || addresses % (uintptr_t)unit))
+        unit = unit > 4 ? 4 : size;
+    return unit;
+}
+
 /* Puts `count` elements of x's axis, taken in steps, to y's in steps. */
 static void place(KernelCall *k, const Tensor *y, Steps ys, const Tensor *x, Steps xs, int64_t count, int axis)
 {
     Span from = span_of(x, axis), to = span_of(y, axis);
-    int64_t n = to.outer * count * to.inner, y_at = ys.first * to.inner, x_at = xs.first * from.inner;
+    int64_t size = x->dtype == U8 ? 1 : format_half(x->format) ? 2 : 4;
     Places p = {to.inner, count, to.extent * to.inner, from.extent * from.inner, ys.step * to.inner,
                 xs.step * from.inner};
-    if (!n)
+    char *y_data = (char *)y->data + ys.first * to.inner * size;
+    const char *x_data = (const char *)x->data + xs.first * from.inner * size;
+    if (to.outer * count * to.inner == 0)
         return;
     if (ys.step == 1 && xs.step == 1) {   /* the parts touch: one division less */
         p.inner *= count;
         p.count = 1;
     }
-    if (y->dtype == U8)
-        LAUNCH(place_kernel<uint8_t>, cuda_grid(n), CUDA_BLOCK, 0, cuda_stream(k), BYTES(*y) + y_at,
-               (const uint8_t *)x->data + x_at, p, n);
+    int64_t unit = unit_of(&p, size, (uintptr_t)y_data | (uintptr_t)x_data);
+    Places u = {p.inner * size / unit, p.count, p.y_pitch * size / unit, p.x_pitch * size / unit,
+                p.y_step * size / unit, p.x_step * size / unit};
+    int64_t n = to.outer * u.count * u.inner;
+    if (unit == 16)
+        LAUNCH(place_kernel<uint4>, cuda_grid(n), CUDA_BLOCK, 0, cuda_stream(k), (uint4 *)y_data,
+               (const uint4 *)x_data, u, n);
+    else if (unit == 4)
+        LAUNCH(place_kernel<uint32_t>, cuda_grid(n), CUDA_BLOCK, 0, cuda_stream(k), (uint32_t *)y_data,
+               (const uint32_t *)x_data, u, n);
+    else if (unit == 2)
+        LAUNCH(place_kernel<uint16_t>, cuda_grid(n), CUDA_BLOCK, 0, cuda_stream(k), (uint16_t *)y_data,
+               (const uint16_t *)x_data, u, n);
     else
-        LAUNCH(place_kernel<int32_t>, cuda_grid(n), CUDA_BLOCK, 0, cuda_stream(k), INT(*y) + y_at,
-               (const int32_t *)x->data + x_at, p, n);
+        LAUNCH(place_kernel<uint8_t>, cuda_grid(n), CUDA_BLOCK, 0, cuda_stream(k), (uint8_t *)y_data,
+               (const uint8_t *)x_data, u, n);
 }
 
 static void concat(KernelCall *k)
@@ -95,6 +117,6 @@ static void pad_slice(KernelCall *k)
 
 KERNEL(broadcast_to, cuda) = {.run = broadcast_to};
 KERNEL(transpose, cuda) = {.run = transpose};
-KERNEL(concat, cuda) = {.run = concat, .formats = formats_place};
-KERNEL(slice, cuda) = {.run = slice, .formats = formats_place};
-KERNEL(pad_slice, cuda) = {.run = pad_slice, .formats = formats_place};
+KERNEL(concat, cuda) = {.run = concat, .formats = formats_place, .halves = true};
+KERNEL(slice, cuda) = {.run = slice, .formats = formats_place, .halves = true};
+KERNEL(pad_slice, cuda) = {.run = pad_slice, .formats = formats_place, .halves = true};

@@ -1,48 +1,35 @@
-/* unary.cu - functions of one operand, in any format.
- *   launch  a thread an element, 256 a block
- *   bound   memory: 8 bytes an element, gradients 12 */
-#include "kernels/cuda/cu.h"
-#include "kernels/cuda/cuda.h"
+/* unary.cu - functions of one operand (map.h), in any format.
+ *   bound   memory: 8 bytes an element, gradients 12; half of that in bfloat16 */
+#include "kernels/cuda/map.h"
 
 #include "engine/ops/unary.h"
 
 /* p and q: two numbers made of the attributes. */
 #define UNARY(name, expression) UNARY_WITH(name, 0, 0, expression)
-#define UNARY_WITH(name, p_, q_, expression)                                                                 \
-    __global__ void unary_##name##_kernel(const float *in, float *out, float p, float q, int64_t n)          \
-    {                                                                                                        \
-        int64_t i = CUDA_INDEX;                                                                              \
-        (void)p, (void)q;                                                                                    \
-        if (i < n) {                                                                                         \
-            float x = in[i];                                                                                 \
-            out[i] = expression;                                                                             \
-        }                                                                                                    \
-    }                                                                                                        \
-    static void run_##name(KernelCall *k)                                                                    \
-    {                                                                                                        \
-        int64_t n = cuda_elements(&k->in[0]);                                                                \
-        if (n)                                                                                               \
-            LAUNCH(unary_##name##_kernel, cuda_grid(n), CUDA_BLOCK, 0, cuda_stream(k), FLOATS(k->in[0]),     \
-                   FLOATS(k->out[0]), p_, q_, n);                                                            \
+#define UNARY_WITH(name, p_, q_, expression)                 \
+    struct Unary_##name {                                    \
+        float p, q;                                          \
+        __device__ float operator()(float x) const           \
+        {                                                    \
+            return expression;                               \
+        }                                                    \
+    };                                                       \
+    static void run_##name(KernelCall *k)                    \
+    {                                                        \
+        map_run<1>(k, Unary_##name{p_, q_});                 \
     }
 #define UNARY_GRAD(name, expression) UNARY_GRAD_WITH(name, 0, 0, expression)
-#define UNARY_GRAD_WITH(name, p_, q_, expression)                                                            \
-    __global__ void unary_##name##_kernel(const float *xs, const float *dys, float *out, float p, float q,   \
-                                          int64_t n)                                                         \
-    {                                                                                                        \
-        int64_t i = CUDA_INDEX;                                                                              \
-        (void)p, (void)q;                                                                                    \
-        if (i < n) {                                                                                         \
-            float x = xs[i], dy = dys[i];                                                                    \
-            out[i] = expression;                                                                             \
-        }                                                                                                    \
-    }                                                                                                        \
-    static void run_##name(KernelCall *k)                                                                    \
-    {                                                                                                        \
-        int64_t n = cuda_elements(&k->in[0]);                                                                \
-        if (n)                                                                                               \
-            LAUNCH(unary_##name##_kernel, cuda_grid(n), CUDA_BLOCK, 0, cuda_stream(k), FLOATS(k->in[0]),     \
-                   FLOATS(k->in[1]), FLOATS(k->out[0]), p_, q_, n);                                          \
+#define UNARY_GRAD_WITH(name, p_, q_, expression)            \
+    struct Unary_##name {                                    \
+        float p, q;                                          \
+        __device__ float operator()(float x, float dy) const \
+        {                                                    \
+            return expression;                               \
+        }                                                    \
+    };                                                       \
+    static void run_##name(KernelCall *k)                    \
+    {                                                        \
+        map_run<2>(k, Unary_##name{p_, q_});                 \
     }
 UNARY(exp, expf(x))
 UNARY(log, logf(x))
@@ -72,20 +59,21 @@ static int inplace_second(const KernelCall *, int result)
     return result == 0 ? 1 : -1;
 }
 
-KERNEL(exp, cuda) = {.run = run_exp, .formats = formats_same, .inplace = inplace_first};
-KERNEL(log, cuda) = {.run = run_log, .formats = formats_same, .inplace = inplace_first};
-KERNEL(tanh, cuda) = {.run = run_tanh, .formats = formats_same, .inplace = inplace_first};
-KERNEL(sigmoid, cuda) = {.run = run_sigmoid, .formats = formats_same, .inplace = inplace_first};
-KERNEL(softplus, cuda) = {.run = run_softplus, .formats = formats_same, .inplace = inplace_first};
-KERNEL(square, cuda) = {.run = run_square, .formats = formats_same, .inplace = inplace_first};
-KERNEL(sqrt, cuda) = {.run = run_sqrt, .formats = formats_same, .inplace = inplace_first};
-KERNEL(reciprocal, cuda) = {.run = run_reciprocal, .formats = formats_same, .inplace = inplace_first};
-KERNEL(abs, cuda) = {.run = run_abs, .formats = formats_same, .inplace = inplace_first};
-KERNEL(neg, cuda) = {.run = run_neg, .formats = formats_same, .inplace = inplace_first};
-KERNEL(clamp, cuda) = {.run = run_clamp, .formats = formats_same, .inplace = inplace_first};
-KERNEL(pow, cuda) = {.run = run_pow, .formats = formats_same, .inplace = inplace_first};
-KERNEL(tanh_grad, cuda) = {.run = run_tanh_grad, .formats = formats_same, .inplace = inplace_second};
-KERNEL(sigmoid_grad, cuda) = {.run = run_sigmoid_grad, .formats = formats_same, .inplace = inplace_second};
-KERNEL(abs_grad, cuda) = {.run = run_abs_grad, .formats = formats_same, .inplace = inplace_second};
-KERNEL(clamp_grad, cuda) = {.run = run_clamp_grad, .formats = formats_same, .inplace = inplace_second};
-KERNEL(pow_grad, cuda) = {.run = run_pow_grad, .formats = formats_same, .inplace = inplace_second};
+#define UNARY_KERNEL(name, over) {.run = run_##name, .formats = formats_same, .inplace = over, .halves = true}
+KERNEL(exp, cuda) = UNARY_KERNEL(exp, inplace_first);
+KERNEL(log, cuda) = UNARY_KERNEL(log, inplace_first);
+KERNEL(tanh, cuda) = UNARY_KERNEL(tanh, inplace_first);
+KERNEL(sigmoid, cuda) = UNARY_KERNEL(sigmoid, inplace_first);
+KERNEL(softplus, cuda) = UNARY_KERNEL(softplus, inplace_first);
+KERNEL(square, cuda) = UNARY_KERNEL(square, inplace_first);
+KERNEL(sqrt, cuda) = UNARY_KERNEL(sqrt, inplace_first);
+KERNEL(reciprocal, cuda) = UNARY_KERNEL(reciprocal, inplace_first);
+KERNEL(abs, cuda) = UNARY_KERNEL(abs, inplace_first);
+KERNEL(neg, cuda) = UNARY_KERNEL(neg, inplace_first);
+KERNEL(clamp, cuda) = UNARY_KERNEL(clamp, inplace_first);
+KERNEL(pow, cuda) = UNARY_KERNEL(pow, inplace_first);
+KERNEL(tanh_grad, cuda) = UNARY_KERNEL(tanh_grad, inplace_second);
+KERNEL(sigmoid_grad, cuda) = UNARY_KERNEL(sigmoid_grad, inplace_second);
+KERNEL(abs_grad, cuda) = UNARY_KERNEL(abs_grad, inplace_second);
+KERNEL(clamp_grad, cuda) = UNARY_KERNEL(clamp_grad, inplace_second);
+KERNEL(pow_grad, cuda) = UNARY_KERNEL(pow_grad, inplace_second);
