@@ -1,7 +1,8 @@
-# guise: make | run | check | check-all | bench | info | clean
+# guise: make | run | check | check-all | check-gpu | bench | info | clean
 #
 #   make run        the main job: the paper's question in the small, on drawn faces (installs what is missing first)
 #   make check      the tests that a change can break, without a GPU
+#   make check-gpu  the tests that go over devices, on this machine's GPU
 #   make V=1 shows commands;  SAN=address,undefined builds with sanitizers;  CC=clang works;  ONEDNN= or CUDA= leaves
 #   that library out;  MARCH=x86-64-v3 builds for other machines than this one;  ARCHS="75 90" are the GPU targets
 CC      ?= gcc
@@ -21,7 +22,7 @@ Q       := $(if $(V),,@)
 OPENMP  ?= -fopenmp
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined,)
 WARN     := -Wall -Wextra
-CPPFLAGS += -I. -I$(BUILD)/gen -D_GNU_SOURCE
+CPPFLAGS += -I. -I$(BUILD)/gen -D_GNU_SOURCE $(if $(findstring cuda/device,$@),-DCUDA_ARCHS='"$(ARCHS)"')
 CFLAGS   += -std=c11 -O$(if $(SAN),1,3) -g $(OPENMP) -fPIC -fno-math-errno -ffp-contract=off $(WARN) $(SANFLAGS)
 LDLIBS   := -lm
 FACELIBS := -lpng -ljpeg -lz -linih
@@ -44,7 +45,8 @@ TESTBINS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TESTS))
 ifeq ($(CUDA),1)
 CUDAHOME := $(abspath $(dir $(NVCC))..)
 NVFLAGS  := -std=c++20 -O3 -Xcompiler -fPIC,-Wall $(CPPFLAGS) -Werror all-warnings \
-            $(foreach a,$(ARCHS),-gencode arch=compute_$a,code=sm_$a)
+            $(foreach a,$(ARCHS),-gencode arch=compute_$a,code=sm_$a) \
+            $(foreach a,$(lastword $(ARCHS)),-gencode arch=compute_$a,code=compute_$a)
 CUDALIBS := -L$(CUDAHOME)/lib64 -Wl,-rpath,$(CUDAHOME)/lib64 -lcudart -lcublas -lcudnn -lstdc++
 endif
 ifeq ($(ONEDNN),1)
@@ -90,7 +92,7 @@ EMU     ?= plain
 EMUDIR  := $(BUILD)/emu$(if $(filter-out plain,$(EMU)),-$(EMU),)
 EMUOBJ  := $(CU:%.cu=$(EMUDIR)/%.o) $(filter-out $(EMUDIR)/kernels/cuda/vendor%,$(CUHOST:%.c=$(EMUDIR)/%.o)) \
            $(patsubst tests/cudaemu/%.cpp,$(EMUDIR)/%.o,$(filter-out tests/cudaemu/selftest%,$(wildcard tests/cudaemu/*.cpp)))
-EMUINC  := $(CPPFLAGS) -Itests/cudaemu -Itests/cudaemu/include
+EMUINC   = $(CPPFLAGS) -Itests/cudaemu -Itests/cudaemu/include
 emu: $(EMUDIR)/libguise.so
 $(EMUDIR)/%.o: %.cu $(BUILD)/gen/stamp
 	$(Q)mkdir -p $(@D) && $(CXX) $(EMUINC) $(WARN) $(EMU_CXXFLAGS_$(EMU)) -fPIC -MMD -MP -x c++ -c $< -o $@
@@ -110,6 +112,8 @@ check: setup
 	$(Q)bash tests/check.sh $(BUILD)
 check-all: setup
 	$(Q)bash tests/check.sh $(BUILD) all
+check-gpu: setup all $(TESTBINS)
+	$(Q)bash tests/check_gpu.sh $(BUILD) $(BUILD)
 tests: $(TESTBINS) emu
 bench: all
 	$(Q)$(BUILD)/bin/bench $(if $(ONLY),--only $(ONLY),)
@@ -120,6 +124,6 @@ info: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all emu setup run check check-all tests bench bench-ops info clean
+.PHONY: all emu setup run check check-all check-gpu tests bench bench-ops info clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -11,6 +11,27 @@ static struct {
     int users;
 } opened[DEVICES_MAX];
 
+static const BackendEntry *backend_of(const char *device)
+{
+    size_t stem = strcspn(device, ":");
+    for (const BackendEntry *b = backend_table; b->name; b++)
+        if (strlen(b->name) == stem && !strncmp(b->name, device, stem))
+            return b;
+    char known[200] = "";
+    for (const BackendEntry *b = backend_table; b->name; b++)
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", *known ? ", " : "", b->name);
+    if (stem == 4 && !strncmp(device, "cuda", stem))
+        fail("device %s: this build was made without CUDA: with NVIDIA's toolkit, make CUDA=1 NVCC=/path/to/nvcc", device);
+    else
+        fail("device %s: this build knows only %s", device, known);
+    return NULL;
+}
+
+bool backend_known(const char *device)
+{
+    return backend_of(device) != NULL;
+}
+
 Device *device_open(const char *name)
 {
     size_t stem = strcspn(name, ":");
@@ -19,16 +40,9 @@ Device *device_open(const char *name)
             opened[i].users++;
             return opened[i].device;
         }
-    const BackendEntry *b = backend_table;
-    while (b->name && (strlen(b->name) != stem || strncmp(b->name, name, stem)))
-        b++;
-    if (!b->name) {
-        char known[200] = "";
-        for (b = backend_table; b->name; b++)
-            snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", *known ? ", " : "", b->name);
-        fail("device %s: this build knows only %s", name, known);
+    const BackendEntry *b = backend_of(name);
+    if (!b)
         return NULL;
-    }
     Device *d = b->backend->open(name[stem] ? name + stem + 1 : NULL);
     if (!d)
         return NULL;
@@ -98,16 +112,14 @@ static const char *argument_of(const char *device)
 
 int engine_precision(const char *device, Precision p)
 {
-    size_t stem = strcspn(device, ":");
-    for (const BackendEntry *b = backend_table; b->name; b++)
-        if (strlen(b->name) == stem && !strncmp(b->name, device, stem)) {
-            if (p != PRECISION_FP32 && !(b->backend->computes && b->backend->computes(argument_of(device), p)))
-                return fail("device %s: products in %s are not to be had on this machine and build; use fp32", device,
-                            precision_name(p));
-            precision = p;
-            return 0;
-        }
-    return fail("device %s: this build does not know it", device);
+    const BackendEntry *b = backend_of(device);
+    if (!b)
+        return -1;
+    if (p != PRECISION_FP32 && !(b->backend->computes && b->backend->computes(argument_of(device), p)))
+        return fail("device %s: products in %s are not to be had on this machine and build; use fp32", device,
+                    precision_name(p));
+    precision = p;
+    return 0;
 }
 
 Precision engine_precision_now(void)

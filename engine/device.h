@@ -27,6 +27,14 @@ struct Device {
     void  (*close)(Device *d);
     void  (*shared_free)(Device *d, void *shared);        /* releases KernelCall.shared of a plan, or NULL */
 
+    /* NULL where the host's clock and memory serve. */
+    int   (*launched)(Device *d, const char *what);       /* -1 if starting the last kernel failed; does not wait */
+    void  (*memory)(Device *d, size_t *available, size_t *total);            /* bytes; zeros where unknown */
+    void  (*about)(Device *d, char *text, size_t size);   /* "NVIDIA H200 (sm_90, ...), driver ..." */
+    int   (*mark)(Device *d, int i);                      /* notes when the work so far is done, as number i >= 0 */
+    double (*between)(Device *d, int i, int j);           /* seconds from mark i to mark j; waits; -1 on errors */
+    void  (*range)(Device *d, const char *name);          /* opens a range for profilers; NULL closes the last one */
+
     /* Graphs: kernels run between begin and end are recorded instead; NULL where the device has none. */
     int   (*graph_begin)(Device *d);
     void *(*graph_end)(Device *d);                        /* NULL with error_text() */
@@ -50,6 +58,8 @@ Precision engine_precision_now(void);
 bool engine_deterministic_now(void);
 /* Of the backend of that name, "" for none. */
 const char *backend_libraries(const char *backend);
+/* Whether this build has the backend; if not, error_text() says how to get it. */
+bool backend_known(const char *device);
 #define BACKEND_(name) const BackendDef backend_##name
 #define BACKEND(name) BACKEND_(name)
 typedef struct BackendEntry {

@@ -181,6 +181,17 @@ int   plan_read_double(Plan *plan, Val output, double *data);
 /* Bytes: scratch shared with other plans, and what this plan alone holds (outputs, packed weights). */
 size_t plan_arena_bytes(const Plan *plan);
 size_t plan_own_bytes(const Plan *plan);
+/* What plans of one device that never run at the same time need together, in bytes: scratch of the largest (or what the
+ * device has already), what their stores, inputs and the plans themselves hold, and the device's memory that was free
+ * and in all (0: unknown). */
+typedef struct PlanMemory {
+    size_t arena, held, available, total;
+} PlanMemory;
+/* Takes the scratch memory now, so that no later run fails for want of it.  memory may be NULL.  0, or -1 with
+ * error_text() when it does not fit. */
+int    plans_reserve(Plan *const *plans, int n, PlanMemory *memory);
+/* "peak memory 2772 MiB: ..." into text; returns text. */
+const char *plan_memory_text(const PlanMemory *m, char *text, size_t size);
 double plan_flop(const Plan *plan);
 int    plan_ops(const Plan *plan);
 /* Times every op from now on; plan_profile prints a table by op, plan_trace writes a Chrome trace (0 or -1), in which

@@ -280,18 +280,8 @@ static void *address(const Plan *plan, int v)
 int plan_bind(Plan *plan)
 {
     Device *d = plan->device;
-    if (plan->arena_bytes > d->arena_bytes) {
-        if (d->sync(d, "making the arena larger"))
-            return -1;
-        if (d->arena)
-            d->free(d, d->arena);
-        d->arena_bytes = 0;
-        d->arena = d->alloc(d, plan->arena_bytes);
-        d->arena_generation++;
-        if (!d->arena)
-            return fail_in("plan %s: scratch memory of %.0f MiB", plan->name, (double)plan->arena_bytes / 1048576);
-        d->arena_bytes = plan->arena_bytes;
-    }
+    if (arena_reserve(d, plan->arena_bytes))
+        return fail_in("plan %s", plan->name);
     if (plan->generation == d->arena_generation + 1)
         return 0;
     for (int s = 0; s < plan->nsteps; s++) {
@@ -327,6 +317,7 @@ Plan *plan_compile(Prog *p, PlanOpts o)
     plan->device = p->store->device;
     plan->poison = switched("ENGINE_POISON");
     plan->eager = switched("ENGINE_SYNC");
+    plan->unrecorded = switched("ENGINE_NOGRAPH");
     plan->q = prog_improve(p, o.outputs, o.updates);
     int bad = !plan->q;
     if (bad) {

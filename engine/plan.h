@@ -41,10 +41,12 @@ struct Plan {
     void *shared;
     void *graph;
     unsigned generation; /* of the arena that pointers are bound to; 0: not bound */
-    bool poison, eager, profiling;
+    bool poison, eager, profiling, unrecorded;
     long runs;
 };
 
+/* Makes the device's arena at least this large; plans bind again before their next run.  0 or -1 with error_text(). */
+int arena_reserve(Device *d, size_t bytes);
 /* Sets all pointers for the present arena. */
 int plan_bind(Plan *plan);
 

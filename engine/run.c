@@ -1,5 +1,6 @@
 /* run.c - running plans: a walk over prepared kernels, or one launch of a recorded graph; timing of ops.
- *   ENGINE_SYNC=1   op by op: the first that fails or makes a value that is not finite is named */
+ *   ENGINE_SYNC=1      op by op: the first that fails or makes a value that is not finite is named
+ *   ENGINE_NOGRAPH=1   kernels are launched one by one where a graph could be recorded */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,25 +62,54 @@ static int check_finite(const Plan *plan, const KernelCall *k)
     return bad;
 }
 
+/* Mark number s of a device ends step s - 1. */
+static int add_times(Plan *plan)
+{
+    for (int s = 0; s < plan->nsteps; s++) {
+        double seconds = plan->device->between(plan->device, s, s + 1);
+        if (seconds < 0)
+            return fail_in("plan %s: %s", plan->name, plan->steps[s].call.name);
+        plan->steps[s].seconds += seconds;
+    }
+    return 0;
+}
+
+static int run_step(Plan *plan, Step *step)
+{
+    Device *d = plan->device;
+    bool timed = plan->profiling && !d->mark, ranged = plan->profiling && d->range;
+    double start = timed ? now() : 0;
+    if (ranged)
+        d->range(d, step->call.op->name);
+    step->call.kernel->run(&step->call);
+    int bad = d->launched && d->launched(d, step->call.op->name);
+    bad = bad || ((plan->eager || timed) && d->sync(d, step->call.op->name));
+    if (ranged)
+        d->range(d, NULL);
+    if (timed)
+        step->seconds += now() - start;
+    return bad ? fail_in("plan %s: %s", plan->name, step->call.name) : 0;
+}
+
 static int walk(Plan *plan)
 {
     Device *d = plan->device;
-    bool careful = plan->eager || plan->profiling;
+    bool marks = plan->profiling && d->mark;
     if (plan->poison && plan->arena_bytes)
         d->fill(d, d->arena, 0xFF, plan->arena_bytes);
+    if (marks && d->mark(d, 0))
+        return -1;
     for (int s = 0; s < plan->nsteps; s++) {
         Step *step = &plan->steps[s];
-        double start = plan->profiling ? now() : 0;
-        step->call.kernel->run(&step->call);
-        if (careful && d->sync(d, step->call.op->name))
-            return fail_in("plan %s: %s", plan->name, step->call.name);
-        if (plan->profiling)
-            step->seconds += now() - start;
+        if (run_step(plan, step) || (marks && d->mark(d, s + 1)))
+            return -1;
         if (plan->eager && check_finite(plan, &step->call))
             return -1;
         if (plan->poison)
             poison_after(plan, s);
     }
+    if (marks && add_times(plan))
+        return -1;
     for (int c = 0; c < plan->ncopies; c++) {
         const Entry *e = plan->q->store->entries[plan->copies[c].entry];
         const Place *p = &plan->places[plan->root[plan->copies[c].value]];
@@ -96,18 +126,27 @@ int plan_run(Plan *plan)
     if (plan_bind(plan))
         return -1;
     int bad = 0;
-    if (!d->graph_begin || plan->eager || plan->profiling) {
+    if (!d->graph_begin || plan->eager || plan->profiling || plan->unrecorded) {
         bad = walk(plan);
     } else {
         if (!plan->graph) {
             if (d->graph_begin(d))
                 return fail_in("plan %s", plan->name);
             bad = walk(plan);
-            plan->graph = d->graph_end(d);
-            if (!plan->graph)
+            char *why = bad ? must_strdup(error_text()) : NULL;
+            void *graph = d->graph_end(d);   /* ends the recording of a failed walk too */
+            if (bad) {
+                if (graph)
+                    d->graph_free(d, graph);
+                fail("%s", why);
+                free(why);
+                return -1;
+            }
+            if (!graph)
                 return fail_in("plan %s", plan->name);
+            plan->graph = graph;
         }
-        bad = bad || d->graph_launch(d, plan->graph);
+        bad = d->graph_launch(d, plan->graph);
     }
     for (int u = 0; u < plan->q->nupdates; u++)
         plan->q->store->entries[plan->q->updates[u].entry]->version++;

@@ -429,7 +429,7 @@ TEST(new_weights_are_seen)
 
 /* ---------------------------------------------------------------- cuda: what a run may do */
 typedef struct Counts {   /* FakecudaCounts of tests/cudaemu/fakecuda.h, which needs CUDA's headers */
-    long mallocs, frees, syncs, launches, copies, graph_launches, instantiations, refused;
+    long mallocs, frees, syncs, launches, copies, graph_launches, instantiations, refused, ranges;
 } Counts;
 
 TEST(cuda_runs_neither_allocate_nor_wait)

@@ -9,43 +9,7 @@ all=${2:-}
 log=$build/check
 mkdir -p "$log"
 export GOMP_SPINCOUNT=20000   # threads that wait long sleep: on shared cores spinning costs more than it saves
-passed=0 failed=0 skipped=0
-started=$SECONDS
-
-part() { part=$1; part_started=$SECONDS; printf '\n== %s\n' "$part"; }
-done_part() { printf -- '-- %s: %d s\n' "$part" $((SECONDS - part_started)); }
-good() { passed=$((passed + 1)); printf 'ok    %s\n' "$1"; }
-bad() { failed=$((failed + 1)); printf 'FAIL  %s\n' "$1"; [ ! -s "${2:-}" ] || tail -n 40 "$2" | sed 's/^/      | /'; }
-skip() { skipped=$((skipped + 1)); printf 'skip  %s\n' "$1"; }
-
-# step NAME COMMAND...: one command that must succeed
-step() {
-    local name=$1
-    shift
-    if "$@" >"$log/step" 2>&1; then good "$name"; else bad "$name" "$log/step"; fi
-}
-
-# suite NAME PROGRAM [VARIABLE=VALUE...]: a program of Check's; its own counts are added
-suite() {
-    local name=$1 program=$2 out="$log/${1//[ \/]/_}"
-    shift 2
-    if [ ! -x "$program" ]; then bad "$name: $program was not built"; return; fi
-    env "$@" timeout 900 "$program" >"$out" 2>&1
-    local status=$? line
-    line=$(grep -E '^[0-9]+%: Checks: ' "$out" | tail -n 1)
-    local checks failures errors skips
-    checks=$(sed -E 's/.*Checks: ([0-9]+).*/\1/' <<<"$line")
-    failures=$(sed -E 's/.*Failures: ([0-9]+).*/\1/' <<<"$line")
-    errors=$(sed -E 's/.*Errors: ([0-9]+).*/\1/' <<<"$line")
-    skips=$(grep -c '^SKIP ' "$out")
-    if [ -z "$line" ]; then bad "$name: ended with status $status and no counts" "$out"; return; fi
-    failed=$((failed + failures + errors))
-    skipped=$((skipped + skips))
-    passed=$((passed + checks - failures - errors - skips))
-    if [ "$status" = 0 ]; then printf 'ok    %-40s %s tests\n' "$name" "$checks"
-    else printf 'FAIL  %s\n' "$name"; grep -vE '^Running suite' "$out" | tail -n 30 | sed 's/^/      | /'; fi
-    grep '^SKIP ' "$out" | sed 's/^SKIP /      skipped: /'
-}
+. tests/report.sh
 
 # build_quietly NAME MAKE-ARGUMENTS...: must succeed without a warning
 build_quietly() {
@@ -55,11 +19,6 @@ build_quietly() {
     elif grep -qE 'warning:|warning #' "$log/build"; then bad "$name: warnings" "$log/build"; return 1
     else good "$name"; fi
 }
-
-programs() { for t in tests/[1-7]*.c; do basename "$t" .c; done; }
-# programs whose tests run on every device of the build
-devices="200_op_cases 201_op_formats 210_peer_ops 220_conv2d 240_batch_norm 250_losses 260_resize 270_augment
-         400_plans 401_layout 410_whole_steps 500_networks 510_steps"
 
 part "build"
 build_quietly "library, programs and tests" CUDA= BUILD="$build" all tests || { echo "0 passed, 1 failed"; exit 1; }
@@ -77,8 +36,7 @@ done
 done_part
 
 part "CUDA, emulated"
-for t in $devices; do
-    [ -f "tests/$t.c" ] || continue
+for t in $(device_programs | grep -v 501_full_size); do
     suite "$t on emulated CUDA" "$build/tests/$t" LD_LIBRARY_PATH="$build/emu" FAKECUDA=lazy
 done
 for s in CE_SCHED=desc CE_SCHED=rand; do
@@ -129,5 +87,4 @@ done_part
 
 if [ -n "$all" ]; then . tests/check_all.sh; fi
 
-printf '\nall parts: %d s\n%d passed, %d failed, %d skipped\n' $((SECONDS - started)) $passed $failed $skipped
-[ "$failed" = 0 ]
+counts

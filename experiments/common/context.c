@@ -8,6 +8,31 @@
 #include "engine/file.h"
 #include "experiments/common/jobs.h"
 
+/* One line, where this build could have used a GPU; error_text() says what is missing. */
+static void say_why_no_gpu(const Context *x)
+{
+    char *why = must_strdup(error_text());
+    if (backend_known("cuda") && !x->quiet && !x->options.only_training)
+        fprintf(stderr, "%s: the CPU is used: %s\n", x->options.program->name, why);
+    free(why);
+}
+
+int context_reserve(const Context *x, const char *name, Plan *const *plans, int n)
+{
+    PlanMemory m;
+    char text[160];
+    Plan *all[RESERVE_MAX];
+    int count = 0;
+    for (int i = 0; i < n && count < RESERVE_MAX; i++)
+        if (plans[i])
+            all[count++] = plans[i];
+    if (plans_reserve(all, count, &m))
+        return fail_in("%s", name);
+    if (!x->quiet && !x->options.only_training)
+        fprintf(stderr, "%s: %s\n", name, plan_memory_text(&m, text, sizeof text));
+    return 0;
+}
+
 static int choose_device(Context *x)
 {
     const Options *o = &x->options;
@@ -22,6 +47,8 @@ static int choose_device(Context *x)
         snprintf(x->device, sizeof x->device, "%s", d ? "cuda:0" : "cpu");
         if (d)
             device_close(d);
+        else
+            say_why_no_gpu(x);
     }
     Precision own = strncmp(x->device, "cuda", 4) ? PRECISION_FP32 : PRECISION_TF32;
     x->precision = o->precision < 0 ? own : (Precision)o->precision;

@@ -31,6 +31,11 @@ void context_close(Context *x);
 #define JOB_FAILED "\001"
 int  context_failed(const Context *x);
 
+/* Takes the memory that these plans (NULL among them: none) need together, which never run at the same time, and says
+ * how much it is, unless --quiet.  Before the first step.  0, or -1 when it does not fit. */
+enum { RESERVE_MAX = 8 };
+int context_reserve(const Context *x, const char *name, Plan *const *plans, int n);
+
 /* From here on the engine works with so many threads (0: as many as there are cores), and stages are made with them. */
 void context_threads(Context *x, int threads);
 

@@ -43,7 +43,7 @@ static int train(Context *x, const World *w, const Stage *stage, Training *t, co
     t->store = store_create(x->device, seed);
     t->step = t->store ? recogniser_step_create(t->store, context_identity(x), batch, w->pretrain.people) : NULL;
     t->loader = t->step ? loader_create(&w->pretrain, batch, seed) : NULL;
-    int bad = !t->loader;
+    int bad = !t->loader || context_reserve(x, "identity", &t->step->plan, 1);
     if (!bad && file_exists(checkpoint))
         bad = checkpoint_load(checkpoint, t->store, NULL, &at, 1);
     if (!bad) {

@@ -100,7 +100,7 @@ static int prepare(Trainer *t, int batch, int classes, int k)
         t->store = store_create(t->x->device, seed);
         t->step = t->store ? recogniser_step_create(t->store, t->opts, batch, classes) : NULL;
         t->embed = t->step ? recogniser_embed_create(t->store, t->opts, EMBED_BATCH) : NULL;
-        if (!t->embed)
+        if (!t->embed || context_reserve(t->x, "recognition", (Plan *[]){t->step->plan, t->embed->plan}, 2))
             return -1;
         t->batch = batch;
         t->classes = classes;
@@ -137,12 +137,17 @@ static int epoch(Trainer *t, Loader *loader, const Schedule *l, double *mean_los
     loader_seek(loader, (long)l->epoch * steps);
     if (prog_write(s->p, s->rate, &rate) || prog_write(s->p, s->dropout, &dropout))
         return -1;
-    for (long i = 0; i < steps; i++) {
-        const Batch *b = loader_next(loader);
+    for (long i = 0; i <= steps; i++) {   /* the next batch is on its way while a step runs, and then its loss is read */
+        const Batch *b = i < steps ? loader_next(loader) : NULL;
         float loss;
-        if (prog_write(s->p, s->pixels, b->pixels) || prog_write(s->p, s->labels, b->person) || plan_run(s->plan) ||
-            plan_read(s->plan, s->loss, &loss))
+        if (b && (prog_write(s->p, s->pixels, b->pixels) || prog_write(s->p, s->labels, b->person)))
             return -1;
+        if (i > 0 && plan_read(s->plan, s->loss, &loss))
+            return -1;
+        if (b && plan_run(s->plan))
+            return -1;
+        if (!i)
+            continue;
         if (!isfinite(loss))
             return fail("recognition: the loss of epoch %.0f is %g; lower recognition.lr_first", l->epoch, (double)loss);
         sum += loss;

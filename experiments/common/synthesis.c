@@ -58,7 +58,10 @@ static int training_open(Context *x, const World *w, const Identity *id, Trainin
     t->other = t->same ? synthesis_step_create(t->store, o, batch, 2) : NULL;
     t->render = t->other ? synthesis_render_create(t->store, o, SAMPLE_COLUMNS, false) : NULL;
     t->loader = t->render ? loader_create(&w->original, batch, seed) : NULL;
-    return !t->loader || store_load(t->store, id->weights, "I.") ||
+    Plan *plans[] = {t->first ? t->first->plan : NULL, t->same ? t->same->plan : NULL, t->other ? t->other->plan : NULL,
+                     t->render ? t->render->plan : NULL};
+    return !t->loader || context_reserve(x, "synthesis", plans, 4) ||
+           store_load(t->store, id->weights, "I.") ||
            identity_vectors(x, id, w->original.pixels, w->original.n, t->vectors) ? -1 : 0;
 }
 
@@ -137,9 +140,7 @@ static int train(Context *x, const World *w, const Identity *id, const Stage *st
         loader_seek(t->loader, 2 * step);
         const Batch *b = loader_next(t->loader);
         bad = (t->first && run(t, t->first, b->pixels, b->index, rate_ag, rate_d)) ||
-              run(t, t->same, b->pixels, b->index, rate_ag, rate_d) || plan_read(t->same->plan, t->same->gr, &loss[0]) ||
-              plan_read(t->same->plan, t->same->kl, &loss[1]) || plan_read(t->same->plan, t->same->gd, &loss[2]) ||
-              plan_read(t->same->plan, t->same->gi, &loss[3]) || plan_read(t->same->plan, t->same->d, &loss[4]);
+              run(t, t->same, b->pixels, b->index, rate_ag, rate_d);
         if (bad)
             break;
         b = loader_next(t->loader);
@@ -148,7 +149,11 @@ static int train(Context *x, const World *w, const Identity *id, const Stage *st
             other[i] = (int32_t)random_below(&r, (uint32_t)w->original.n - 1);
             other[i] += other[i] >= b->index[i];
         }
-        bad = run(t, t->other, b->pixels, other, rate_ag, rate_d) || plan_read(t->other->plan, t->other->gr, &loss[5]);
+        /* Losses are read when both steps are on their way: a GPU goes from one to the next without waiting. */
+        bad = run(t, t->other, b->pixels, other, rate_ag, rate_d) || plan_read(t->same->plan, t->same->gr, &loss[0]) ||
+              plan_read(t->same->plan, t->same->kl, &loss[1]) || plan_read(t->same->plan, t->same->gd, &loss[2]) ||
+              plan_read(t->same->plan, t->same->gi, &loss[3]) || plan_read(t->same->plan, t->same->d, &loss[4]) ||
+              plan_read(t->other->plan, t->other->gr, &loss[5]);
         for (int i = 0; i < 6 && !bad; i++)
             if (!isfinite(loss[i]))
                 bad = fail("synthesis: the loss \"%s\" of step %ld is %g; lower synthesis.lr_ag or synthesis.lr_d",

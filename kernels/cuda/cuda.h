@@ -15,6 +15,8 @@ extern "C" {
 
 /* The stream of the device that a call runs on. */
 cudaStream_t cuda_stream(const KernelCall *k);
+/* Versions of cuDNN, cuBLAS and the runtime, on which results may depend (vendor_versions.c). */
+const char *cuda_libraries(void);
 
 #ifdef __cplusplus
 }

@@ -452,7 +452,8 @@ void emu_submit(const EmuLaunch &l, cudaStream_t stream, const void *const *poin
 
 /* ---------------------------------------------------------------- fakecuda.h */
 #define FOR_EACH_COUNT(X) \
-    X(mallocs) X(frees) X(syncs) X(launches) X(copies) X(graph_launches) X(instantiations) X(refused)
+    X(mallocs) X(frees) X(syncs) X(launches) X(copies) X(graph_launches) X(instantiations) X(refused) \
+    X(ranges)
 void fakecuda_mark(void)
 {
     std::lock_guard<std::recursive_mutex> lock(S().mutex);
@@ -478,6 +479,7 @@ FakecudaLive fakecuda_live(void)
     l.graphs = (long)s.graphs.size();
     l.executables = (long)s.executables.size();
     l.pending = (long)s.pending.size();
+    l.ranges = s.ranges_open;
     l.device_bytes = s.used;
     for (auto &a : s.pinned)
         l.pinned_bytes += a.second.size;

@@ -7,6 +7,7 @@
  *     rand    as lazy, in random order, with other pending work mixed in at random moments (FAKECUDA_SEED=n)
  * A program that synchronises correctly gives the same bits in all three.
  *     FAKECUDA_DEVICES=n    devices in the machine, default 1; 0 is a machine without a GPU
+ *     FAKECUDA_DRIVER=n     newest CUDA that the driver knows, as 12040 for 12.4; 0: no driver; default: new enough
  *     FAKECUDA_CC=75        compute capability, default 90
  *     FAKECUDA_MEMORY=n     device memory in MiB, default 4096
  *     FAKECUDA_LOG=1        every refused call is explained on standard error
@@ -32,6 +33,7 @@ typedef struct FakecudaCounts {
     long graph_launches;
     long instantiations; /* cudaGraphInstantiate */
     long refused;        /* calls that returned an error other than cudaErrorNotReady */
+    long ranges;         /* nvtxRangePushA */
 } FakecudaCounts;
 void fakecuda_mark(void);
 FakecudaCounts fakecuda_counts(void);
@@ -40,6 +42,7 @@ FakecudaCounts fakecuda_counts(void);
 typedef struct FakecudaLive {
     long device_blocks, pinned_blocks, streams, events, graphs, executables;
     long pending;        /* work submitted that nothing has waited for */
+    long ranges;         /* NVTX ranges that are open */
     size_t device_bytes, pinned_bytes;
 } FakecudaLive;
 FakecudaLive fakecuda_live(void);

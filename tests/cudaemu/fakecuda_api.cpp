@@ -17,9 +17,16 @@ static int compute_capability()
     return (int)from_environment("FAKECUDA_CC", 90);
 }
 
+static int driver_version()
+{
+    return (int)from_environment("FAKECUDA_DRIVER", CUDART_VERSION);
+}
+
 API cudaGetDeviceCount(int *count)
 {
     *count = 0;
+    if (driver_version() < CUDART_VERSION)
+        return refuse(cudaErrorInsufficientDriver, "cudaGetDeviceCount: the driver's version is %d", driver_version());
     ENTER("cudaGetDeviceCount");
     *count = (int)S().devices;
     return cudaSuccess;
@@ -100,7 +107,7 @@ API cudaDeviceSynchronize(void)
 }
 API cudaDriverGetVersion(int *version)
 {
-    *version = S().devices ? CUDART_VERSION : 0;
+    *version = driver_version();
     return cudaSuccess;
 }
 API cudaRuntimeGetVersion(int *version)
@@ -526,4 +533,17 @@ API cudaGraphExecDestroy(cudaGraphExec_t executable)
         return refuse(cudaErrorInvalidValue, "cudaGraphExecDestroy: no such executable, or destroyed");
     delete (Executable *)executable;
     return cudaSuccess;
+}
+
+/* ---------------------------------------------------------------- NVTX */
+extern "C" int nvtxRangePushA(const char *)
+{
+    std::lock_guard<std::recursive_mutex> lock(S().mutex);
+    S().counts.ranges++;
+    return S().ranges_open++;
+}
+extern "C" int nvtxRangePop(void)
+{
+    std::lock_guard<std::recursive_mutex> lock(S().mutex);
+    return S().ranges_open > 0 ? --S().ranges_open : -2;
 }

@@ -85,6 +85,7 @@ struct State {
     std::vector<Stream> legacy;            /* stream 0 of each device */
     std::unordered_map<const void *, int> shared_limit;
     FakecudaCounts counts = {}, mark = {};
+    int ranges_open = 0;
 
     State()
     {
