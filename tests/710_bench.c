@@ -251,7 +251,7 @@ static void same_flop(const char *work, const char *preset)
     if (*preset)
         MUST(config_read_preset(c, preset));
     Work w;
-    MUST(work_open(&w, k, "reference", c, preset));
+    MUST(work_open(&w, k, &(WorkOpts){.device = "reference", .config = c, .preset = preset}));
     for (int i = 0; i < w.n; i++) {
         const WorkRow *row = &w.row[i];
         double counted = recorded_flop(row->p), nominal = row->flop + row->besides;

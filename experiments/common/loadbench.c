@@ -162,11 +162,9 @@ static void add(Work *w, WorkRow *row, int (*run)(WorkRow *))
     row->state = w->shared;
 }
 
-int loader_work_open(Work *w, const char *device, const Config *config, const char *preset)
+int loader_work_open(Work *w, const WorkOpts *o)
 {
-    (void)device;
-    (void)config;
-    (void)preset;
+    (void)o;
     Pictures *p = must_zalloc(sizeof *p);
     w->shared = p;
     w->close = close_pictures;

@@ -179,23 +179,49 @@ void sweep_close(Sweep *s)
 }
 
 /* ---------------------------------------------------------------- devices without host memory */
+double seconds_on(Device *d, int (*work)(void *what), void *what, int times)
+{
+    double start = seconds_now();
+    int bad = d->sync(d, "waiting") || (d->mark && d->mark(d, 0));
+    for (int i = 0; i < times && !bad; i++)
+        bad = work(what);
+    if (bad)
+        return -1;
+    if (d->mark)
+        return d->mark(d, 1) || d->sync(d, "timing") ? -1 : d->between(d, 0, 1);
+    return d->sync(d, "timing") ? -1 : seconds_now() - start;
+}
+
+enum { ATTEMPTS = 5, QUEUED = 8 };
+
+static size_t side(void)
+{
+    const char *text = getenv("GUISE_ROOFLINE");
+    long n = text ? strtol(text, NULL, 10) : 0;
+    return n > 0 && n <= 8192 ? (size_t)n : 8192;
+}
+
+static int run_plan(void *plan)
+{
+    return plan_run(plan);
+}
+
 /* Best of some runs of a product of two square matrices, after one to warm up. */
 static int product_rate(const char *device, Device *d, double *rate)
 {
-    enum { N = 4096 };
+    int64_t n = (int64_t)side();
     Store *s = store_create(device, 1);
     if (!s)
         return -1;
     Prog *p = prog_create(s);
-    Val y = op_matmul(prog_input(p, "x", F32, SHAPE(N, N)), prog_input(p, "w", F32, SHAPE(N, N)), NONE,
+    Val y = op_matmul(prog_input(p, "x", F32, SHAPE(n, n)), prog_input(p, "w", F32, SHAPE(n, n)), NONE,
                       (MatmulAttrs){0});
     Plan *plan = plan_compile(p, (PlanOpts){.name = "ceiling", .outputs = VALS(y)});
-    int bad = !plan || plan_run(plan) || d->sync(d, "ceiling");
+    int bad = !plan || seconds_on(d, run_plan, plan, 1) < 0;
     *rate = 0;
-    for (int attempt = 0; attempt < 5 && !bad; attempt++) {
-        double start = seconds_now();
-        bad = plan_run(plan) || d->sync(d, "ceiling");
-        double r = 2.0 * N * N * N / (seconds_now() - start);
+    for (int attempt = 0; attempt < ATTEMPTS && !bad; attempt++) {
+        double seconds = seconds_on(d, run_plan, plan, QUEUED), r = QUEUED * 2.0 * (double)(n * n * n) / seconds;
+        bad = seconds < 0;
         *rate = r > *rate ? r : *rate;
     }
     plan_free(plan);
@@ -204,26 +230,48 @@ static int product_rate(const char *device, Device *d, double *rate)
     return bad ? -1 : 0;
 }
 
+/* In every precision that there is; plans go on in the one that was asked for. */
+static int product_rates(const char *device, Device *d, Roofline *out)
+{
+    Precision asked = engine_precision_now();
+    int bad = 0;
+    for (int p = 0; p < 3 && !bad; p++)
+        if (!engine_precision(device, (Precision)p))
+            bad = product_rate(device, d, &out->products[p]);
+    if (engine_precision(device, asked))
+        return -1;
+    out->flop_rate = out->products[asked];
+    return bad;
+}
+
+typedef struct Copying {
+    Device *device;
+    char *memory;
+    size_t bytes;
+} Copying;
+
+static int copy_once(void *what)
+{
+    Copying *c = what;
+    c->device->copy(c->device, c->memory + c->bytes, c->memory, c->bytes);
+    return 0;
+}
+
 static int device_copy_rate(Device *d, double *rate)
 {
-    const size_t bytes = (size_t)256 << 20;
-    void *from = d->alloc(d, bytes), *to = d->alloc(d, bytes);
-    int bad = !from || !to;
+    Copying c = {d, NULL, 8 * side() * side()};
+    c.memory = d->alloc(d, 2 * c.bytes);
     *rate = 0;
-    if (!bad)
-        d->fill(d, from, 0, bytes);
-    for (int attempt = 0; attempt < 5 && !bad; attempt++) {
-        bad = d->sync(d, "copy");
-        double start = seconds_now();
-        d->copy(d, to, from, bytes);
-        bad = bad || d->sync(d, "copy");
-        double r = 2 * (double)bytes / (seconds_now() - start);
+    if (!c.memory)
+        return -1;
+    d->fill(d, c.memory, 0, 2 * c.bytes);
+    int bad = 0;
+    for (int attempt = 0; attempt < ATTEMPTS && !bad; attempt++) {
+        double seconds = seconds_on(d, copy_once, &c, QUEUED), r = QUEUED * 2 * (double)c.bytes / seconds;
+        bad = seconds < 0;
         *rate = r > *rate ? r : *rate;
     }
-    if (from)
-        d->free(d, from);
-    if (to)
-        d->free(d, to);
+    d->free(d, c.memory);
     return bad ? -1 : 0;
 }
 
@@ -260,8 +308,8 @@ int roofline_measure(const char *device, Roofline *out)
         out->byte_rate = host_byte_rate();
         name_processor(out->machine, sizeof out->machine);
     } else {
-        bad = product_rate(device, d, &out->flop_rate) || device_copy_rate(d, &out->byte_rate);
-        snprintf(out->machine, sizeof out->machine, "%s", device);
+        bad = product_rates(device, d, out) || device_copy_rate(d, &out->byte_rate);
+        d->about(d, out->machine, sizeof out->machine);
     }
     device_close(d);
     return bad ? -1 : 0;

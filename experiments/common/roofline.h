@@ -6,16 +6,21 @@
 
 typedef struct Roofline {
     double flop_rate;       /* FLOP/s: independent float multiply-adds in registers on all threads, 2 FLOP each; on
-                             * CUDA the largest product of the op matmul, which is what can be reached there */
+                             * CUDA a large product of the op matmul in the precision that plans compute in */
+    double products[3];     /* on CUDA: that product in each Precision, 0 where it is not to be had; else zeros */
     double byte_rate;       /* B/s of a copy of memory far larger than the caches, reads and writes counted */
     char   machine[160];    /* processor and its clock as the system states it, or the device */
 } Roofline;
 
-/* Measures on a device of this name for about half a second; 0 or -1. */
+/* Measures on a device of this name for about half a second; 0 or -1.  On CUDA matrices have a side of 8192 and 1 GiB is
+ * copied; GUISE_ROOFLINE=N takes a side of N and copies 16 N N bytes, for devices that are only emulated. */
 int roofline_measure(const char *device, Roofline *out);
 
 /* Seconds of a monotonic clock. */
 double seconds_now(void);
+/* Seconds of `times` runs of work(what), which are queued on the device one behind the other; by its own clock where it
+ * has one.  work returns 0 or -1; the result is negative with error_text() when something failed. */
+double seconds_on(Device *d, int (*work)(void *what), void *what, int times);
 
 /* Memory that is swept so that nothing of before is left in the caches; twice the last-level cache. */
 typedef struct Sweep {

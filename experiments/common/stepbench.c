@@ -11,6 +11,8 @@
 #include "experiments/common/names.h"
 #include "experiments/common/roofline.h"
 
+enum { QUEUED = 8 };
+
 /* ---------------------------------------------------------------- rows */
 WorkRow *work_row(Work *w, const char *key, int images, const char *format, ...)
 {
@@ -26,8 +28,9 @@ WorkRow *work_row(Work *w, const char *key, int images, const char *format, ...)
     return row;
 }
 
-/* Nominal FLOP of a row from tests/bench.csv, which comes with the program; a key that is not there has none. */
-static int find_flop(WorkRow *row)
+/* Nominal FLOP of a row from tests/bench.csv, which comes with the program; a key that is not there has none.  Where
+ * the batch was chosen they are scaled: every product has the batch as a factor. */
+static int find_flop(WorkRow *row, bool chosen)
 {
     static const char *const names[] = {"step", "images", "flop", "besides"};
     enum { MOST = 8 };
@@ -41,9 +44,10 @@ static int find_flop(WorkRow *row)
             if (bad && n > 0)
                 fail("%s:%d: fewer than 4 fields", path, csv.line);
             if (!bad && !strcmp(field[0], row->key)) {
-                row->flop = strtod(field[2], NULL);
-                row->besides = strtod(field[3], NULL);
-                if (atoi(field[1]) != row->images)
+                double images = atoi(field[1]), scale = chosen && images > 0 ? row->images / images : 1;
+                row->flop = scale * strtod(field[2], NULL);
+                row->besides = scale * strtod(field[3], NULL);
+                if (!chosen && (int)images != row->images)
                     bad = fail("%s:%d: counts %s images and the step has %d: run tests/peers/bench_flop.py", path,
                                csv.line, field[1], row->images);
             }
@@ -54,14 +58,14 @@ static int find_flop(WorkRow *row)
     return bad ? -1 : 0;
 }
 
-static int has_plan(WorkRow *row, Prog *p, Plan *plan, Store *s, void *state, void (*release)(void *))
+static int has_plan(WorkRow *row, Prog *p, Plan *plan, Store *s, void *state, void (*release)(void *), bool chosen)
 {
     row->p = p;
     row->plan = plan;
     row->store = s;
     row->state = state;
     row->release = release;
-    return find_flop(row);
+    return find_flop(row, chosen);
 }
 
 /* The row writes `to` before every run: labels below `below`, else bytes or reals in [-1, 1), the same each time. */
@@ -104,7 +108,7 @@ static int add_synthesis(Work *w, Store *s, SynthesisOpts o, int batch, const ch
         WorkRow *row = work_row(w, key, batch, "synthesis, step %d: %dx%d, batch %d%s", kind, o.generator.size,
                                 o.generator.size, batch, more);
         SynthesisStep *t = synthesis_step_create(s, o, batch, kind);
-        if (!t || has_plan(row, t->p, t->plan, s, t, release_synthesis))
+        if (!t || has_plan(row, t->p, t->plan, s, t, release_synthesis, false))
             return -1;
         takes(row, t->pixels, 0);
         takes(row, t->identity, 0);
@@ -115,7 +119,7 @@ static int add_synthesis(Work *w, Store *s, SynthesisOpts o, int batch, const ch
     return 0;
 }
 
-static int add_recognition(Work *w, Store *s, RecogniserOpts o, int batch, int classes, const char *prefix,
+static int add_recognition(Work *w, Store *s, RecogniserOpts o, int batch, bool chosen, int classes, const char *prefix,
                            const char *network)
 {
     char key[48];
@@ -123,7 +127,7 @@ static int add_recognition(Work *w, Store *s, RecogniserOpts o, int batch, int c
     WorkRow *row = work_row(w, key, batch, "recognition: %s, ArcFace over %d, %dx%d, batch %d", network, classes,
                             o.size, o.size, batch);
     RecogniserStep *t = recogniser_step_create(s, o, batch, classes);
-    if (!t || has_plan(row, t->p, t->plan, s, t, release_recognition))
+    if (!t || has_plan(row, t->p, t->plan, s, t, release_recognition, chosen))
         return -1;
     takes(row, t->pixels, 0);
     takes(row, t->labels, classes);
@@ -139,54 +143,50 @@ static RecogniserOpts paper_recogniser(void)
 }
 
 /* The paper's f_I is FaceNet, of about 1.4 GMAC at its own 160x160; here a ResNet of 0.98 GMAC at 128x128. */
-static int open_synthesis(Work *w, const char *device, const Config *config, const char *preset)
+static int open_synthesis(Work *w, const WorkOpts *o)
 {
-    (void)config;
-    (void)preset;
-    SynthesisOpts o = synthesis_paper();
-    o.identity.trunk = (ResnetOpts){.blocks = {2, 3, 4, 2}, .width = 64};
-    o.identity.pool = true;
-    w->store[0] = store_create(device, 1);
-    return w->store[0] ? add_synthesis(w, w->store[0], o, 8, "", ", f_I of 0.98 GMAC") : -1;
+    SynthesisOpts s = synthesis_paper();
+    s.identity.trunk = (ResnetOpts){.blocks = {2, 3, 4, 2}, .width = 64};
+    s.identity.pool = true;
+    w->store[0] = store_create(o->device, 1);
+    return w->store[0] ? add_synthesis(w, w->store[0], s, 8, "", ", f_I of 0.98 GMAC") : -1;
 }
 
-static int open_recognition(Work *w, const char *device, const Config *config, const char *preset)
+static int open_recognition(Work *w, const WorkOpts *o)
 {
-    (void)config;
-    (void)preset;
-    w->store[0] = store_create(device, 1);
-    return w->store[0] ? add_recognition(w, w->store[0], paper_recogniser(), 16, 482, "", "ResNet-50") : -1;
+    w->store[0] = store_create(o->device, 1);
+    return w->store[0] ? add_recognition(w, w->store[0], paper_recogniser(), o->batch ? o->batch : 16, o->batch > 0, 482,
+                                         "", "ResNet-50") : -1;
 }
 
-static int open_encoding(Work *w, const char *device, const Config *config, const char *preset)
+static int open_encoding(Work *w, const WorkOpts *o)
 {
-    static const int batches[] = {16, 64};
-    (void)config;
-    (void)preset;
-    w->store[0] = store_create(device, 1);
-    for (int i = 0; i < 2 && w->store[0]; i++) {
+    const int batches[] = {o->batch ? o->batch : 16, 64}, n = o->batch ? 1 : 2;
+    w->store[0] = store_create(o->device, 1);
+    for (int i = 0; i < n && w->store[0]; i++) {
         char key[48];
-        snprintf(key, sizeof key, "encoding%d", batches[i]);
+        snprintf(key, sizeof key, "encoding%d", o->batch ? 16 : batches[i]);
         WorkRow *row = work_row(w, key, batches[i], "encoding: ResNet-50, 128x128, batch %d", batches[i]);
         RecogniserEmbed *t = recogniser_embed_create(w->store[0], paper_recogniser(), batches[i]);
-        if (!t || has_plan(row, t->p, t->plan, w->store[0], t, release_embedding))
+        if (!t || has_plan(row, t->p, t->plan, w->store[0], t, release_embedding, o->batch > 0))
             return -1;
         takes(row, t->pixels, 0);
     }
     return w->store[0] ? 0 : -1;
 }
 
-static int open_quick(Work *w, const char *device, const Config *config, const char *preset)
+static int open_quick(Work *w, const WorkOpts *o)
 {
-    Context x = {.config = config};
+    const Config *c = o->config;
+    Context x = {.config = c};
     char prefix[32], network[40];
-    snprintf(prefix, sizeof prefix, "%.30s.", preset);
-    snprintf(network, sizeof network, "ResNet of %s layers", config_text(config, "recognition.depth"));
-    int batch = (int)config_int(config, "synthesis.batch"), classes = (int)config_int(config, "data.original_people");
-    w->store[0] = store_create(device, 1);
-    w->store[1] = w->store[0] ? store_create(device, 1) : NULL;
+    snprintf(prefix, sizeof prefix, "%.30s.", o->preset);
+    snprintf(network, sizeof network, "ResNet of %s layers", config_text(c, "recognition.depth"));
+    int batch = (int)config_int(c, "synthesis.batch"), classes = (int)config_int(c, "data.original_people");
+    w->store[0] = store_create(o->device, 1);
+    w->store[1] = w->store[0] ? store_create(o->device, 1) : NULL;
     return !w->store[1] || add_synthesis(w, w->store[0], context_synthesis(&x), batch, prefix, "") ||
-           add_recognition(w, w->store[1], context_recogniser(&x), (int)config_int(config, "recognition.batch"),
+           add_recognition(w, w->store[1], context_recogniser(&x), (int)config_int(c, "recognition.batch"), false,
                            classes, prefix, network) ? -1 : 0;
 }
 
@@ -199,12 +199,10 @@ static void release_program(void *state)
 }
 
 /* A chain of ops on 16 numbers, which no pass shortens, on one thread. */
-static int open_overhead(Work *w, const char *device, const Config *config, const char *preset)
+static int open_overhead(Work *w, const WorkOpts *o)
 {
     enum { LINKS = 334 };
-    (void)config;
-    (void)preset;
-    w->store[0] = store_create(device, 1);
+    w->store[0] = store_create(o->device, 1);
     if (!w->store[0])
         return -1;
     Prog *p = prog_create(w->store[0]);
@@ -213,7 +211,7 @@ static int open_overhead(Work *w, const char *device, const Config *config, cons
         y = op_add(op_tanh(op_leaky_relu(y, 0.2f)), x);
     WorkRow *row = work_row(w, "overhead", 0, "%d small ops on 16 numbers, one thread", 3 * LINKS);
     row->threads = 1;
-    int bad = has_plan(row, p, NULL, w->store[0], row, release_program);
+    int bad = has_plan(row, p, NULL, w->store[0], row, release_program, false);
     row->plan = bad ? NULL : plan_compile(p, (PlanOpts){.name = "overhead", .outputs = VALS(y)});
     takes(row, x, 0);
     return row->plan ? 0 : -1;
@@ -230,10 +228,26 @@ const WorkKind work_kinds[] = {
 };
 
 /* ---------------------------------------------------------------- life */
-int work_open(Work *w, const WorkKind *kind, const char *device, const Config *config, const char *preset)
+/* The rows of a work run in turn: one scratch memory serves all of them. */
+static int take_memory(Work *w)
+{
+    Plan *plans[WORK_ROWS];
+    int n = 0;
+    for (int i = 0; i < w->n; i++)
+        if (w->row[i].plan)
+            plans[n++] = w->row[i].plan;
+    return plans_reserve(plans, n, &w->memory);
+}
+
+int work_open(Work *w, const WorkKind *kind, const WorkOpts *o)
 {
     *w = (Work){.kind = kind};
-    if (!kind->open(w, device, config, preset))
+    int bad = kind->open(w, o) || take_memory(w);
+    for (int i = 0; i < w->n; i++) {
+        WorkRow *row = &w->row[i];
+        row->queued = !row->plan || row->plan->device->host_memory ? 1 : o->queued ? o->queued : QUEUED;
+    }
+    if (!bad)
         return 0;
     fail_in("%s", kind->name);
     work_close(w);
@@ -262,13 +276,13 @@ int work_run(WorkRow *row, double *seconds)
     if (row->threads)
         engine_threads(row->threads);
     double start = seconds_now();
-    for (int i = 0; i < row->nin && !bad; i++)
-        bad = prog_write(row->p, row->in[i].to, row->in[i].data);
-    if (row->plan)
-        bad = bad || plan_run(row->plan) || row->plan->device->sync(row->plan->device, row->key);
-    else
-        bad = row->run(row);
-    *seconds = seconds_now() - start;
+    for (int k = 0; k < row->queued && row->plan && !bad; k++) {
+        for (int i = 0; i < row->nin && !bad; i++)
+            bad = prog_write(row->p, row->in[i].to, row->in[i].data);
+        bad = bad || plan_run(row->plan);
+    }
+    bad = bad || (row->plan ? row->plan->device->sync(row->plan->device, row->key) : row->run(row));
+    *seconds = (seconds_now() - start) / row->queued;
     if (row->threads)
         engine_threads(threads);
     return bad ? -1 : 0;

@@ -25,11 +25,13 @@ enum { WORKS_MAX = 16, RUNS_MAX = 1000, RUNS_USUAL = 200, RUNS_FEWEST = 5, CEILI
 static const double enough = 3;   /* seconds of runs, where --repeat does not say how many */
 
 static const char *only, *preset = "quick", *tune, *tuning, *trace;
-static int repeat, profile, serve;
+static int repeat, profile, serve, batch, queued;
 
 static const Option own[] = {
     {"only", OPTION_TEXT, "LIST", "some of a,b,c,d,e,f, or of their names (all)", &only},
     {"repeat", OPTION_INT, "N", "runs of each step (5 or more, for about 3 seconds)", &repeat},
+    {"batch", OPTION_INT, "N", "of b and c (16; 16 and 64)", &batch},
+    {"queue", OPTION_INT, "N", "runs on their way at a time on a GPU (8)", &queued},
     {"preset", OPTION_TEXT, "NAME", "whose steps d times (quick)", &preset},
     {"profile", OPTION_FLAG, NULL, "a table by op for each step", &profile},
     {"trace", OPTION_TEXT, "FILE", "a Chrome trace of all steps, mean of 3 runs", &trace},
@@ -57,7 +59,7 @@ typedef struct Bench {
     const WorkKind *kind[WORKS_MAX];
     Work *work[WORKS_MAX];    /* NULL while it is not open */
     int n;
-    double flop_rate[CEILINGS_MAX], byte_rate[CEILINGS_MAX];
+    double flop_rate[CEILINGS_MAX], byte_rate[CEILINGS_MAX], products[3];
     int ceilings;
     char machine[160];
 } Bench;
@@ -91,8 +93,13 @@ static void choose_works(Bench *b)
 static int open_work(Bench *b, int i, const Config *config)
 {
     b->work[i] = must_zalloc(sizeof *b->work[i]);
-    if (!work_open(b->work[i], b->kind[i], b->x.device, config, preset))
+    WorkOpts o = {.device = b->x.device, .config = config, .preset = preset, .batch = batch, .queued = queued};
+    if (!work_open(b->work[i], b->kind[i], &o)) {
+        char text[160];
+        if (b->work[i]->memory.total)
+            fprintf(stderr, "%s: %s\n", b->kind[i]->name, plan_memory_text(&b->work[i]->memory, text, sizeof text));
         return 0;
+    }
     free(b->work[i]);
     b->work[i] = NULL;
     return -1;
@@ -112,6 +119,8 @@ static int measure_ceilings(Bench *b)
     if (roofline_measure(b->x.device, &r))
         return -1;
     snprintf(b->machine, sizeof b->machine, "%s", r.machine);
+    for (int p = 0; p < 3; p++)
+        b->products[p] = r.products[p] > b->products[p] ? r.products[p] : b->products[p];
     b->flop_rate[b->ceilings] = r.flop_rate;
     b->byte_rate[b->ceilings++] = r.byte_rate;
     return 0;
@@ -283,6 +292,9 @@ static void report(Bench *b, const Facts *facts, int n)
         printf(", \"threads\": %d, \"precision\": \"%s\"", engine_thread_count(), precision_name(b->x.precision));
         json_quartiles(stdout, ",\n \"ceilings\": {", "fma_gflop_per_s", flop);
         json_quartiles(stdout, ", ", "copy_gb_per_s", byte);
+        for (int p = 0; p < 3; p++)
+            if (b->products[p] > 0)
+                printf(", \"%s_gflop_per_s\": %.6g", precision_name((Precision)p), b->products[p] / 1e9);
         printf("},\n \"steps\": [");
         for (int i = 0; i < n; i++)
             add_to_json(stdout, &facts[i], 1e9 * flop.median, !i);
@@ -437,6 +449,8 @@ int main(int argc, char **argv)
     choose_works(&b);
     if (repeat < 0 || repeat > RUNS_MAX)
         usage_error(&program, "--repeat %d: 1 to %d was expected", repeat, RUNS_MAX);
+    if (batch < 0 || batch > 65536 || queued < 0 || queued > 1000)
+        usage_error(&program, "--batch and --queue: 1 or more was expected");
     if (!!tune + !!serve + (trace || profile) > 1)
         usage_error(&program, "--tune, --serve and --profile or --trace go apart");
     if (tuning && (tune || !file_exists(tuning)))

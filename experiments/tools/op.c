@@ -16,7 +16,7 @@
 #include "experiments/common/opbench.h"
 #include "experiments/common/options.h"
 
-static const char *in_path, *out_path, *backend = "cpu";
+static const char *in_path, *out_path, *backend = "cpu", *precision;
 static int grad, bench, info, markdown, threads;
 static TextList attr_list, shape_list;
 
@@ -26,6 +26,7 @@ static const Option own[] = {
     {"out", OPTION_TEXT, "FILE", "where the results go", &out_path},
     {"grad", OPTION_FLAG, NULL, "gradients too, for cotangents d_RESULT of the input", &grad},
     {"backend", OPTION_TEXT, "NAME", "reference, reference64, cpu, cuda or cuda:N (cpu)", &backend},
+    {"precision", OPTION_TEXT, "NAME", "fp32, tf32 or bf16 (fp32)", &precision},
     {"bench", OPTION_FLAG, NULL, "time the op at its own shapes, or those of --shapes", &bench},
     {"shapes", OPTION_LIST, "LIST", "operands to time, as \"8x64x32x32 64x64x3x3 -\"; may be repeated", &shape_list},
     {"threads", OPTION_INT, "N", "threads of the CPU (all cores)", &threads},
@@ -396,6 +397,19 @@ static void run_bench(const OpDef *op, bool json)
     free(attrs);
 }
 
+static void set_precision(void)
+{
+    if (!precision)
+        return;
+    int p = 0;
+    while (p < 3 && strcmp(precision, precision_name((Precision)p)))
+        p++;
+    if (p == 3)
+        usage_error(&program, "--precision %s: fp32, tf32 or bf16 was expected", precision);
+    if (engine_precision(backend, (Precision)p))
+        die("%s", error_text());
+}
+
 int main(int argc, char **argv)
 {
     Options o;
@@ -409,6 +423,7 @@ int main(int argc, char **argv)
         usage_error(&program, "--threads %d: 1 to 4096 was expected", threads);
     if (threads)
         engine_threads(threads);
+    set_precision();
     if (info) {
         engine_info(stdout);
     } else if (!o.n_names) {
