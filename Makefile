@@ -2,7 +2,8 @@
 #
 #   make run        the main job: the paper's question in the small, on drawn faces (installs what is missing first)
 #   make check      the tests that a change can break, without a GPU
-#   make check-gpu  the tests that go over devices, on this machine's GPU
+#   make check-gpu  the tests that go over devices, on this machine's GPU;  make bench-gpu writes docs/kernels.md there;
+#                   make bundle makes a folder for a machine with a GPU and nothing else
 #   make V=1 shows commands;  SAN=address,undefined builds with sanitizers;  CC=clang works;  ONEDNN= or CUDA= leaves
 #   that library out;  MARCH=x86-64-v3 builds for other machines than this one;  ARCHS="75 90" are the GPU targets
 CC      ?= gcc
@@ -13,6 +14,7 @@ endif
 BUILD   ?= build
 MARCH   ?= native
 ARCHS   ?= 75 90
+PYTHON  ?= python3
 NVCC    ?= $(shell command -v nvcc 2>/dev/null)
 CUDA    ?= $(if $(NVCC),1,)
 ONEDNN  ?= $(shell printf '\#include <dnnl.h>\n' | $(CC) -E - >/dev/null 2>&1 && echo 1)
@@ -26,6 +28,8 @@ CPPFLAGS += -I. -I$(BUILD)/gen -D_GNU_SOURCE $(if $(findstring cuda/device,$@),-
 CFLAGS   += -std=c11 -O$(if $(SAN),1,3) -g $(OPENMP) -fPIC -fno-math-errno -ffp-contract=off $(WARN) $(SANFLAGS)
 LDLIBS   := -lm
 FACELIBS := -lpng -ljpeg -lz -linih
+# of programs: the library above them, and in a bundle those that it brings; LD_LIBRARY_PATH goes first
+RPATH    := -Wl,--enable-new-dtags,-rpath,'$$ORIGIN/..',-rpath,'$$ORIGIN/../lib'
 
 ENGINE := $(wildcard engine/*.c engine/ops/*.c)
 REF    := $(wildcard kernels/reference/*.c)
@@ -47,7 +51,7 @@ CUDAHOME := $(abspath $(dir $(NVCC))..)
 NVFLAGS  := -std=c++20 -O3 -Xcompiler -fPIC,-Wall $(CPPFLAGS) -Werror all-warnings \
             $(foreach a,$(ARCHS),-gencode arch=compute_$a,code=sm_$a) \
             $(foreach a,$(lastword $(ARCHS)),-gencode arch=compute_$a,code=compute_$a)
-CUDALIBS := -L$(CUDAHOME)/lib64 -Wl,-rpath,$(CUDAHOME)/lib64 -lcudart -lcublas -lcudnn -lstdc++
+CUDALIBS := -L$(CUDAHOME)/lib64 -Wl,-rpath,$(CUDAHOME)/lib64 -lcublas -lcudnn -lcudart_static -lstdc++ -ldl -lrt -lpthread
 endif
 ifeq ($(ONEDNN),1)
 CPPFLAGS += -DHAVE_ONEDNN
@@ -76,15 +80,15 @@ $O/%.o: %.c $(BUILD)/gen/stamp
 	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/libguise.so: $(HOSTOBJ) $(if $(CUDA),$(CUOBJ) $O/gen/kernel_table_cuda.o,$O/gen/kernel_table.o)
-	$(Q)$(CC) -shared $(CFLAGS) -o $@ $^ $(LDLIBS) $(CUDALIBS)
+	$(Q)$(CC) -shared $(CFLAGS) -o $@ $^ $(LDLIBS) $(CUDALIBS) -Wl,-rpath,'$$ORIGIN/lib'
 $(BUILD)/libface.a: $(FACE:%.c=$O/%.o)
 	$(Q)rm -f $@ && ar rcs $@ $^
 $(BUILD)/bin/%: $O/experiments/%.o $(BUILD)/libface.a $(BUILD)/libguise.so
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -o $@ $< $(BUILD)/libface.a -L$(BUILD) -lguise $(FACELIBS) $(LDLIBS) -Wl,-rpath,'$$ORIGIN/..'
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -o $@ $< $(BUILD)/libface.a -L$(BUILD) -lguise $(FACELIBS) $(LDLIBS) $(RPATH)
 $(BUILD)/bin/%: $O/experiments/tools/%.o $(BUILD)/libface.a $(BUILD)/libguise.so
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -o $@ $< $(BUILD)/libface.a -L$(BUILD) -lguise $(FACELIBS) $(LDLIBS) -Wl,-rpath,'$$ORIGIN/..'
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -o $@ $< $(BUILD)/libface.a -L$(BUILD) -lguise $(FACELIBS) $(LDLIBS) $(RPATH)
 $(BUILD)/tests/%: $O/tests/%.o $(BUILD)/libface.a $(BUILD)/libguise.so
-	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -o $@ $< $(BUILD)/libface.a -L$(BUILD) -lguise $(FACELIBS) $(LDLIBS) -lcheck -lsubunit -lrt -lpthread -lm -Wl,--enable-new-dtags,-rpath,'$$ORIGIN/..'
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -o $@ $< $(BUILD)/libface.a -L$(BUILD) -lguise $(FACELIBS) $(LDLIBS) -lcheck -lsubunit -lrt -lpthread -lm $(RPATH)
 
 # ---- the same sources with CUDA emulated on the CPU: every program runs on it with LD_LIBRARY_PATH=$(BUILD)/emu
 -include tests/cudaemu/flags.mk
@@ -117,6 +121,10 @@ check-gpu: setup all $(TESTBINS)
 tests: $(TESTBINS) emu
 bench: all
 	$(Q)$(BUILD)/bin/bench $(if $(ONLY),--only $(ONLY),)
+bench-gpu: all
+	$(Q)$(PYTHON) tests/peers/bench_gpu.py --build $(BUILD)
+bundle:
+	$(Q)NVCC=$(NVCC) bash tests/bundle.sh $(BUILD)/bundle
 bench-ops: all
 	$(Q)for op in $(if $(OPS),$(OPS),conv2d batch_norm adam); do $(BUILD)/bin/op $$op --bench || exit 1; done
 info: all
@@ -124,6 +132,6 @@ info: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all emu setup run check check-all check-gpu tests bench bench-ops info clean
+.PHONY: all emu setup run check check-all check-gpu tests bench bench-gpu bench-ops bundle info clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,13 +1,17 @@
-"""bench's synthesis and recognition steps beside PyTorch's, in turn on the same machine.
+"""bench's synthesis, recognition and encoding steps beside PyTorch's, in turn on the same machine.
 
     python tests/peers/torch_bench.py --bench build/bin/bench --rounds 5
-        [--only a,b] [--steps 1] [--threads 2] [--modes eager,channels_last,compile] [--precisions fp32,bf16] [--json]
+        [--only a,b,c] [--steps 1] [--threads 2] [--modes eager,channels_last,compile] [--precisions fp32,bf16] [--json]
+    python tests/peers/torch_bench.py --device cuda [--batch 128] [--ours fp32,tf32,bf16] [--graph on,off]
+        [--modes eager,channels_last,compile,compile-reduce,compile-max] [--precisions fp32,tf32,bf16]
     python tests/peers/torch_bench.py --flop        counts PyTorch's FLOP instead, beside those of tests/bench.csv
 
 A round is some steps of ours (a bench that waits on a pipe), then as many of PyTorch's for each precision; every other
 round goes backwards.  So whatever else the machine does meets all of them alike, and the ratio of a round is worth more
 than its times.  Each precision of PyTorch (bf16 is autocast's) is represented by its fastest mode, found by a trial
-before the rounds: eager, channels_last, or torch.compile of the networks in channels_last, which needs a C++ compiler.
+before the rounds: eager, channels_last, or torch.compile of the networks in channels_last, which needs a C++ compiler
+(compile-reduce: mode="reduce-overhead", with CUDA graphs; compile-max: mode="max-autotune").  On CUDA steps are queued,
+eight at a time, by both; ours are measured in each precision, as recorded graphs and (--graph off) launch by launch.
 
 The same networks, losses, batch and Adam (PyTorch's fused one); gradients are asked for where the equations need them
 (autograd.grad with the parameters that a loss moves, one graph for all).  PyTorch's recognition step has no
@@ -32,7 +36,10 @@ from bench_flop import IDENTITY_1G, ROOT
 from networks import AttributeEncoder, Discriminator, Generator, Recogniser
 
 LAMBDA_KL, LAMBDA_GD, LAMBDA_GI, LAMBDA_A = 1e-4, 5e-4, 1.0, 0.1
-MODES, PRECISIONS = ["eager", "channels_last", "compile"], ["fp32", "bf16"]
+MODES = ["eager", "channels_last", "compile", "compile-reduce", "compile-max"]
+PRECISIONS = ["fp32", "tf32", "bf16"]
+QUEUED = 8   # steps between waits on CUDA, as in bench
+COMPILE = {"compile": {}, "compile-reduce": {"mode": "reduce-overhead"}, "compile-max": {"mode": "max-autotune"}}
 
 
 def initialise(module):
@@ -51,7 +58,7 @@ def ready(module, mode):
     """The module as the mode has it; its parameters stay the module's."""
     if mode != "eager":
         module.to(memory_format=torch.channels_last)
-    return torch.compile(module) if mode == "compile" else module
+    return torch.compile(module, **COMPILE[mode]) if mode in COMPILE else module
 
 
 def layout(x, mode):
@@ -62,15 +69,16 @@ class Synthesis:
     """Equations 1 to 10 at 128x128, batch 8: a step of kind 1, then one of kind 2."""
     keys, images = ["synthesis"], 16
 
-    def __init__(self, mode, precision):
-        self.mode, self.bf16 = mode, precision == "bf16"
+    def __init__(self, mode, precision, device="cpu", batch=8):
+        self.mode, self.bf16, self.device = mode, precision == "bf16", device
         a, g = initialise(AttributeEncoder(128, 128, 128)), initialise(Generator(128, 64, 512, 128))
         d, i = initialise(Discriminator(128, 128)), initialise(Pooled(IDENTITY_1G, 64, 512)).requires_grad_(False)
+        a, g, d, i = (m.to(device) for m in (a, g, d, i))
         self.of_a, self.of_g, self.of_d = (list(m.parameters()) for m in (a, g, d))
         self.adam_ag, self.adam_d = adam(self.of_a + self.of_g, 1e-4, (0.5, 0.999)), adam(self.of_d, 4e-4, (0.5, 0.999))
         self.a, self.g, self.d, self.i = (ready(m, mode) for m in (a, g, d, i))
-        self.pixels = torch.randint(256, (8, 3, 128, 128), dtype=torch.uint8)
-        self.identity = F.normalize(torch.randn(8, 512))
+        self.pixels = torch.randint(256, (8, 3, 128, 128), dtype=torch.uint8, device=device)
+        self.identity = F.normalize(torch.randn(8, 512, device=device))
 
     def made(self):
         x = layout(self.pixels.float() / 127.5 - 1, self.mode)
@@ -88,7 +96,7 @@ class Synthesis:
         optimizer.zero_grad(set_to_none=True)
 
     def first(self):
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
             x, mean, log_variance, y, gr = self.made()
             seen = self.d(torch.cat([x, y.to(x.dtype)]), "train", 2)
             real, fake = seen["feature"].float().chunk(2)
@@ -104,7 +112,7 @@ class Synthesis:
         self.move(self.adam_d, self.of_d, to_d)
 
     def second(self):
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
             loss = LAMBDA_A * self.made()[-1]
         both = self.of_a + self.of_g
         self.move(self.adam_ag, both, torch.autograd.grad(loss, both))
@@ -140,20 +148,20 @@ class Embedder(nn.Module):
 
 
 class Recognition:
-    """ResNet-50 with ArcFace over 482 identities at 128x128, batch 16."""
+    """ResNet-50 with ArcFace over 482 identities at 128x128."""
     keys, images = ["recognition"], 16
 
-    def __init__(self, mode, precision):
-        self.mode, self.bf16 = mode, precision == "bf16"
-        r = initialise(Embedder())
-        self.classes = nn.Parameter(0.01 * torch.randn(482, 512))
+    def __init__(self, mode, precision, device="cpu", batch=16):
+        self.mode, self.bf16, self.device = mode, precision == "bf16", device
+        r = initialise(Embedder()).to(device)
+        self.classes = nn.Parameter(0.01 * torch.randn(482, 512, device=device))
         self.adam = adam(list(r.parameters()) + [self.classes], 1e-3, (0.9, 0.999))
         self.r = ready(r, mode)
-        self.pixels = torch.randint(256, (16, 3, 128, 128), dtype=torch.uint8)
-        self.labels = torch.randint(482, (16,))
+        self.pixels = torch.randint(256, (batch, 3, 128, 128), dtype=torch.uint8, device=device)
+        self.labels = torch.randint(482, (batch,), device=device)
 
     def step(self):
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
             z = self.r(layout(self.pixels.float() / 127.5 - 1, self.mode), "train")
             cosine = F.linear(F.normalize(z), F.normalize(self.classes)).float().clamp(-1 + 1e-7, 1 - 1e-7)
             own = F.one_hot(self.labels, 482).bool()
@@ -163,30 +171,52 @@ class Recognition:
         self.adam.zero_grad(set_to_none=True)
 
 
-WORKS = {"a": Synthesis, "b": Recognition}
+class Encoding:
+    """Embeddings of ResNet-50 at 128x128."""
+    keys, images = ["encoding16"], 16
+
+    def __init__(self, mode, precision, device="cpu", batch=16):
+        self.mode, self.bf16, self.device = mode, precision == "bf16", device
+        self.r = ready(initialise(Embedder()).to(device).eval(), mode)
+        self.pixels = torch.randint(256, (batch, 3, 128, 128), dtype=torch.uint8, device=device)
+
+    def step(self):
+        with torch.no_grad(), torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
+            self.r(layout(self.pixels.float() / 127.5 - 1, self.mode), "eval")
 
 
-def seconds(work, steps):
-    times = []
+WORKS = {"a": Synthesis, "b": Recognition, "c": Encoding}
+
+
+def seconds(work, steps, precision="fp32"):
+    cuda, times = work.device == "cuda", []
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "fp32"
     for _ in range(steps):
+        if cuda:
+            torch.cuda.synchronize()
         start = time.perf_counter()
-        work.step()
-        times.append(time.perf_counter() - start)
+        for _ in range(QUEUED if cuda else 1):
+            if cuda:
+                torch.compiler.cudagraph_mark_step_begin()
+            work.step()
+        if cuda:
+            torch.cuda.synchronize()
+        times.append((time.perf_counter() - start) / (QUEUED if cuda else 1))
     return times
 
 
-def fastest(kind, precision, modes):
+def fastest(kind, precision, modes, device, batch):
     """The work in its fastest mode, and what was tried."""
     tried, best = {}, None
     for mode in modes:
         try:
             torch.manual_seed(1)
-            work = kind(mode, precision)
+            work = kind(mode, precision, device, batch)
             started = time.perf_counter()
-            seconds(work, 2)
+            seconds(work, 2, precision)
             warm = time.perf_counter() - started
-            tried[mode] = min(seconds(work, 3))
-            print(f"  {kind.keys[0]} {precision} {mode}: {1e3 * tried[mode]:.0f} ms (after {warm:.0f} s to warm up)",
+            tried[mode] = min(seconds(work, 3, precision))
+            print(f"  {kind.keys[0]} {precision} {mode}: {1e3 * tried[mode]:.2f} ms (after {warm:.0f} s to warm up)",
                   file=sys.stderr)
         except Exception as e:   # no compiler, or a mode that this PyTorch cannot do: said, and left out
             print(f"  {kind.keys[0]} {precision} {mode}: not to be had: {type(e).__name__}: {str(e)[:300]}",
@@ -196,25 +226,29 @@ def fastest(kind, precision, modes):
             best = (mode, work)
         del work
         gc.collect()
+        if device == "cuda":
+            torch.cuda.empty_cache()
     return best, tried
 
 
 class Bench:
     """A bench on a pipe."""
 
-    def __init__(self, path, letter, threads):
-        self.child = subprocess.Popen([path, "--only", letter, "--serve", "--device", "cpu", "--threads", str(threads)],
-                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, path, letter, threads, device="cpu", precision="fp32", graph=True, batch=0):
+        command = [path, "--only", letter, "--serve", "--device", device, "--threads", str(threads),
+                   "--precision", precision] + (["--batch", str(batch)] if batch else [])
+        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                      env=os.environ | ({} if graph else {"ENGINE_NOGRAPH": "1"}))
         if not self.answer().get("ready"):
-            sys.exit("torch_bench: bench did not begin")
+            raise RuntimeError("bench did not begin")
 
     def answer(self):
         line = self.child.stdout.readline()
         if not line:
-            sys.exit(f"torch_bench: bench ended with status {self.child.wait()}")
+            raise RuntimeError(f"bench ended with status {self.child.wait()}")
         reply = json.loads(line)
         if "error" in reply:
-            sys.exit("torch_bench: " + reply["error"])
+            raise RuntimeError(reply["error"])
         return reply
 
     def seconds(self, keys, steps):
@@ -249,29 +283,53 @@ def quartiles(x):
     return {"n": len(x), "q1": q[0], "median": q[1], "q3": q[2]}
 
 
+def ours_of(letter, o):
+    """A bench for each precision, recorded and not: name to bench."""
+    benches = {}
+    for precision in o.ours:
+        for graph in o.graph:
+            name = f"guise {precision}" + ("" if graph == "on" else ", no graph")
+            try:
+                benches[name] = Bench(o.bench, letter, o.threads, o.device, precision, graph == "on",
+                                      o.batch if letter != "a" else 0)
+            except RuntimeError as e:   # bench has said why
+                print(f"  {name}: not to be had: {e}", file=sys.stderr)
+    if not benches:
+        sys.exit("torch_bench: no bench began")
+    return benches
+
+
 def compare(letter, o):
     kind = WORKS[letter]
+    batch = o.batch if o.batch and letter != "a" else kind.images
     contenders = {}
     for precision in o.precisions:
-        best, tried = fastest(kind, precision, o.modes)
+        best, tried = fastest(kind, precision, o.modes, o.device, batch)
         if best:
-            contenders[f"torch {precision} {best[0]}"] = (best[1], tried)
-    ours = Bench(o.bench, letter, o.threads)
-    ours.seconds(kind.keys, 1)   # to warm up
-    times = {"guise fp32": []} | {name: [] for name in contenders}
+            contenders[f"torch {precision} {best[0]}"] = (best[1], tried, precision)
+    ours = ours_of(letter, o)
+    for bench in ours.values():
+        bench.seconds(kind.keys, 1)   # to warm up
+    # a precision of PyTorch stands beside the same of ours, where there is one
+    beside = {name: f"guise {c[2]}" if f"guise {c[2]}" in ours else next(iter(ours)) for name, c in contenders.items()}
+    times = {name: [] for name in ours} | {name: [] for name in contenders}
     ratios = {name: [] for name in contenders}
     for round_ in range(o.rounds):
         order = list(times) if round_ % 2 == 0 else list(times)[::-1]
         this = {}
         for name in order:
-            this[name] = (ours.seconds(kind.keys, o.steps) if name == "guise fp32"
-                          else seconds(contenders[name][0], o.steps))
+            this[name] = (ours[name].seconds(kind.keys, o.steps) if name in ours
+                          else seconds(contenders[name][0], o.steps, contenders[name][2]))
             times[name] += this[name]
         for name in contenders:
-            ratios[name].append(statistics.median(this[name]) / statistics.median(this["guise fp32"]))
-    ours.close()
-    return {"work": kind.keys[0], "what": kind.__doc__, "images": kind.images,
-            "rows": [{"name": name, "ms": quartiles([1e3 * t for t in times[name]]),
+            ratios[name].append(statistics.median(this[name]) / statistics.median(this[beside[name]]))
+    for bench in ours.values():
+        bench.close()
+    images = kind.images if letter == "a" else batch
+    each = 8 if letter == "a" else batch
+    return {"work": kind.keys[0], "what": f"{kind.__doc__}  Batch {each}.",
+            "images": images,
+            "rows": [{"name": name, "ms": quartiles([1e3 * t for t in times[name]]), "beside": beside.get(name),
                       "times_ours": quartiles(ratios[name]) if name in ratios else None,
                       "tried_ms": {m: 1e3 * t for m, t in contenders[name][1].items()} if name in contenders else None}
                      for name in times]}
@@ -283,20 +341,33 @@ def main():
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--steps", type=int, default=1, help="of each in a round")
     p.add_argument("--threads", type=int, default=2)
-    p.add_argument("--only", default="a,b", help="a synthesis, b recognition")
-    p.add_argument("--modes", default=",".join(MODES))
-    p.add_argument("--precisions", default=",".join(PRECISIONS))
+    p.add_argument("--only", default="a,b", help="a synthesis, b recognition, c encoding")
+    p.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    p.add_argument("--batch", type=int, default=0, help="of recognition and encoding (16)")
+    p.add_argument("--modes", help="of PyTorch (cpu: the first three; cuda: all)")
+    p.add_argument("--precisions", help="of PyTorch (cpu: fp32,bf16; cuda: fp32,tf32,bf16)")
+    p.add_argument("--ours", help="our precisions (cpu: fp32; cuda: fp32,tf32,bf16)")
+    p.add_argument("--graph", default="on", help="on, off or both: recorded, or launch by launch")
     p.add_argument("--json", action="store_true")
     p.add_argument("--flop", action="store_true", help="count PyTorch's FLOP and time nothing")
     o = p.parse_args()
+    cuda = o.device == "cuda"
+    o.modes = o.modes or ",".join(MODES if cuda else MODES[:3])
+    o.precisions = o.precisions or ("fp32,tf32,bf16" if cuda else "fp32,bf16")
+    o.ours = o.ours or ("fp32,tf32,bf16" if cuda else "fp32")
     letters, o.modes, o.precisions = o.only.split(","), o.modes.split(","), o.precisions.split(",")
-    for given, known in ((letters, WORKS), (o.modes, MODES), (o.precisions, PRECISIONS)):
+    o.ours, o.graph = o.ours.split(","), o.graph.split(",")
+    for given, known in ((letters, WORKS), (o.modes, MODES), (o.precisions, PRECISIONS), (o.ours, PRECISIONS),
+                         (o.graph, ["on", "off"])):
         for word in given:
             if word not in known:
                 p.error(f"{word}: one of {', '.join(known)} was expected")
-    if o.rounds < 1 or o.steps < 1 or o.threads < 1:
+    if o.rounds < 1 or o.steps < 1 or o.threads < 1 or o.batch < 0:
         p.error("--rounds, --steps and --threads are 1 at least")
     torch.set_num_threads(o.threads)
+    torch.backends.cudnn.benchmark = True
+    if cuda and not torch.cuda.is_available():
+        sys.exit("torch_bench: this PyTorch sees no GPU")
     if o.flop:
         return count_flop(letters)
     if not os.access(o.bench, os.X_OK):
@@ -319,7 +390,7 @@ def main():
             print(f"  {row['name']:28} {q['median']:9.1f} [{q['q1']:8.1f},{q['q3']:8.1f}] "
                   f"{1e3 * r['images'] / q['median']:9.1f}  {ratio}", flush=True)
     if o.json:
-        json.dump({"torch": torch.__version__, "threads": o.threads, "rounds": o.rounds, "steps": o.steps,
+        json.dump({"torch": torch.__version__, "device": torch.cuda.get_device_name() if cuda else "cpu", "threads": o.threads, "rounds": o.rounds, "steps": o.steps,
                    "works": results}, sys.stdout, indent=1)
         print()
 
