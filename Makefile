@@ -107,6 +107,18 @@ $(EMUDIR)/%.o: tests/cudaemu/%.cpp $(BUILD)/gen/stamp
 $(EMUDIR)/libguise.so: $(HOSTOBJ) $(EMUOBJ) $O/gen/kernel_table_cuda.o
 	$(Q)$(CXX) -shared $(SANFLAGS) $(EMU_CXXFLAGS_$(EMU)) $(OPENMP) -o $@ $^ $(LDLIBS)
 
+# ---- docs/tutorial: from a loop to the fused kernel, emulated and, where nvcc is, for the GPU
+STEPS := $(basename $(notdir $(wildcard docs/tutorial/[1-9]_*)))
+$(EMUDIR)/tutorial/%: docs/tutorial/%.cu $(EMUDIR)/libguise.so docs/tutorial/tutorial.h docs/tutorial/merge.h
+	$(Q)mkdir -p $(@D) && $(CXX) $(EMUINC) $(WARN) $(EMU_CXXFLAGS_$(EMU)) -o $@ -x c++ $< -x none -L$(EMUDIR) -lguise -Wl,-rpath,'$$ORIGIN/..'
+$(EMUDIR)/tutorial/%: docs/tutorial/%.c $(EMUDIR)/libguise.so
+	$(Q)mkdir -p $(@D) && $(CC) $(EMUINC) $(CFLAGS) -o $@ $< -L$(EMUDIR) -lguise -lm -Wl,-rpath,'$$ORIGIN/..'
+$(BUILD)/tutorial/%: docs/tutorial/%.cu docs/tutorial/tutorial.h docs/tutorial/merge.h
+	$(Q)mkdir -p $(@D) && $(NVCC) $(NVFLAGS) -o $@ $<
+tutorial: $(STEPS:%=$(EMUDIR)/tutorial/%) $(if $(CUDA),$(patsubst %,$(BUILD)/tutorial/%,$(filter-out 6_%,$(STEPS))))
+	$(Q)sh docs/tutorial/run.sh $(EMUDIR)/tutorial
+	$(Q)$(if $(CUDA),sh docs/tutorial/run.sh $(BUILD)/tutorial || [ $$? = 77 ])
+
 # ---- jobs
 setup:
 	$(Q)sh tests/setup.sh
@@ -125,6 +137,8 @@ bench-gpu: all
 	$(Q)$(PYTHON) tests/peers/bench_gpu.py --build $(BUILD)
 bundle:
 	$(Q)NVCC=$(NVCC) bash tests/bundle.sh $(BUILD)/bundle
+registers: $(BUILD)/gen/stamp
+	$(Q)NVCC=$(NVCC) GEN=$(BUILD)/gen bash tests/registers.sh $(BUILD)/registers.txt && head -n 20 $(BUILD)/registers.txt
 bench-ops: all
 	$(Q)for op in $(if $(OPS),$(OPS),conv2d batch_norm adam); do $(BUILD)/bin/op $$op --bench || exit 1; done
 info: all
@@ -132,6 +146,6 @@ info: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all emu setup run check check-all check-gpu tests bench bench-gpu bench-ops bundle info clean
+.PHONY: all emu setup run check check-all check-gpu tests bench bench-gpu bench-ops bundle registers tutorial info clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

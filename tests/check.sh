@@ -42,6 +42,8 @@ done
 for s in CE_SCHED=desc CE_SCHED=rand; do
     suite "200_op_cases $s" "$build/tests/200_op_cases" LD_LIBRARY_PATH="$build/emu" FAKECUDA=rand $s CK_RUN_CASE=cuda
 done
+step "docs/tutorial: each step is right and moves the bytes that it says" ${MAKE:-make} --no-print-directory CUDA= BUILD="$build" tutorial
+step "check-gpu and bench-gpu on the emulated device" bash tests/gpu_scripts.sh "$build"
 bash tests/cudaemu/selftest.sh "$build/cudaemu" quick >"$log/selftest" 2>&1
 line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log/selftest" | tail -n 1)
 if [[ $line =~ ^([0-9]+)\ passed,\ 0\ failed ]]; then
@@ -72,13 +74,30 @@ fi
 done_part
 
 part "CUDA, compiled"
-if command -v nvcc >/dev/null 2>&1; then
-    if build_quietly "library and programs with nvcc ($(nvcc --version | sed -n 's/.*release \([0-9.]*\).*/\1/p'))" \
-        CUDA=1 BUILD="$build/cuda" all; then
-        "$build/cuda/bin/op" --info >"$log/step" 2>&1
-        if nvidia-smi >/dev/null 2>&1; then skip "a GPU is here: LD_LIBRARY_PATH=$build/cuda $build/tests/200_op_cases runs the tests on it"
-        elif grep -q 'not here: cuda: no usable GPU' "$log/step"; then good "without a GPU the CUDA build says so"
-        else bad "without a GPU the CUDA build says so" "$log/step"; fi
+nvcc=${NVCC:-$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null)}
+# in_bundle COMMAND...: run.sh of the bundle, from elsewhere and with an empty environment
+in_bundle() { (cd / && env -i PATH=/usr/bin:/bin GUISE_CUDA_LIBS="$(dirname "$nvcc")/../lib64" "$bundle/run.sh" "$@"); }
+if [ -n "$nvcc" ]; then
+    bundle=$(cd "$build" && pwd)/bundle
+    if build_quietly "library and programs with nvcc ($("$nvcc" --version | sed -n 's/.*release \([0-9.]*\).*/\1/p'), sm_75 and sm_90)" \
+        CUDA=1 NVCC="$nvcc" ARCHS="75 90" ONEDNN= MARCH=x86-64-v3 BUILD="$build/cuda" all; then
+        step "bundle for a machine with a GPU" env NVCC="$nvcc" BUNDLE_BUILD="$build/cuda" bash tests/bundle.sh "$bundle" \
+            ARCHS="75 90"
+        for t in docs/tutorial/[1-5]_*.cu; do targets="${targets:-} $build/cuda/tutorial/$(basename "$t" .cu)"; done
+        # shellcheck disable=SC2086   # a list of targets
+        step "docs/tutorial with nvcc" ${MAKE:-make} --no-print-directory CUDA=1 NVCC="$nvcc" ONEDNN= MARCH=x86-64-v3 \
+            ARCHS="75 90" BUILD="$build/cuda" $targets
+        step "registers of the kernels, and what spills" env NVCC="$nvcc" GEN="$build/gen" bash tests/registers.sh "$build/registers.txt"
+        in_bundle info >"$log/step" 2>&1
+        if in_bundle info | grep -q '^  cuda .*not here'; then
+            if grep -q 'not here: cuda: no usable GPU: .*, or run with --device cpu' "$log/step"; then
+                good "without a GPU the CUDA build says what is missing"
+            else bad "without a GPU the CUDA build says what is missing" "$log/step"; fi
+            in_bundle check >"$log/step" 2>&1
+            if [ $? = 77 ]; then good "the bundle, elsewhere: nothing to test on"; else bad "the bundle's check" "$log/step"; fi
+            step "a CPU test of the bundle, elsewhere" in_bundle build/tests/220_basic_ops
+            skip "no GPU: every kernel was compiled for sm_75 and sm_90 and run in the emulator; cuDNN and cuBLAS were linked, never called; make check-gpu and make bench-gpu wait for a GPU"
+        else skip "a GPU is here: make check-gpu runs the tests on it, make bench-gpu times it"; fi
     fi
 else
     skip "nvcc is not here: CUDA sources were emulated, not compiled for a GPU"
