@@ -1,8 +1,8 @@
 /* 430_precision.c - convolutions in bfloat16: what the CPU computes is the double reference's result of operands
- * rounded to bfloat16, where the plan says bf16; and other answers where it cannot be had. */
-#include "tests/programs.h"
+ * rounded to bfloat16, where the plan says bf16; what CUDA stores in bfloat16, and how far whole steps are from double
+ * then; and other answers where it cannot be had. */
+#include "tests/steps.h"
 #include "tests/tolerance.h"
-#include "tests/ops.h"
 
 /* Leaves the test where the machine cannot. */
 #define WANT_BF16()                                       \
@@ -193,6 +193,202 @@ TEST(rounding_at_once_is_rounding_afterwards)
     store_free(s);
 }
 
+/* ---------------------------------------------------------------- CUDA */
+#define WANT_CUDA(precision)                          \
+    do {                                              \
+        Device *here = device_open("cuda");           \
+        if (!here)                                    \
+            SKIP("cuda: %s", error_text());           \
+        device_close(here);                           \
+        if (engine_precision("cuda", precision))      \
+            SKIP("%s", error_text());                 \
+    } while (0)
+
+/* Activations and their gradients lie in bfloat16 from layer to layer; what is not of rank 4 is float. */
+static void check_formats(const Prog *q)
+{
+    static const char *const layers[] = {"conv2d", "conv_transpose2d", "batch_norm", "batch_norm_leaky_relu",
+                                         "batch_norm_grad", "batch_norm_leaky_relu_grad", "leaky_relu",
+                                         "leaky_relu_grad", "max_pool2d", "max_pool2d_grad", "add"};
+    int halves = 0, odd = 0;
+    for (int n = 0; n < q->nnodes; n++)
+        for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
+            const Value *v = &q->values[q->nodes[n].out[0]];
+            if (strcmp(q->nodes[n].op->name, layers[i]) || v->shape.rank != 4)
+                continue;
+            bool whole = v->shape.dim[1] % 8 == 0;
+            ck_assert_msg(!whole || v->format == NHWC_BF16, "%s of %ld channels is in format %d", layers[i],
+                          (long)v->shape.dim[1], (int)v->format);
+            halves += whole;
+            odd += !whole && format_half(v->format);
+        }
+    ck_assert_int_gt(halves, 20);
+    ck_assert_int_eq(odd, 0);
+}
+
+TEST(values_between_layers_are_stored_in_bfloat16)
+{
+    WANT_CUDA(PRECISION_BF16);
+    Store *s = store_create("cuda", 4);
+    SynthesisStep *step = synthesis_step_create(s, options(), BATCH, 1);
+    RecogniserStep *r = recogniser_step_create(s, recogniser_options(SIDE, 16), 8, CLASSES);
+    HAVE(step);
+    HAVE(r);
+    MUST(engine_precision("cuda", PRECISION_FP32));
+    SynthesisStep *whole = synthesis_step_create(s, options(), BATCH, 1);
+    HAVE(whole);
+    check_formats(step->plan->q);
+    check_formats(r->plan->q);
+    /* Of weights one copy in bfloat16 is kept for both passes: more than half of the scratch goes all the same. */
+    printf("scratch: %zu KiB in bf16, %zu in fp32\n", plan_arena_bytes(step->plan) >> 10,
+           plan_arena_bytes(whole->plan) >> 10);
+    synthesis_step_free(step);
+    synthesis_step_free(whole);
+    recogniser_step_free(r);
+    store_free(s);
+}
+
+/* Cosine between what two stores hold under names with this prefix, all of it as one vector; *least: of one name. */
+static double cosine(const Store *a, const Store *b, const char *prefix, double *least, const char **where)
+{
+    double all[3] = {0};
+    *least = 1;
+    for (int i = 0; i < store_count(a); i++) {
+        const char *name = store_name(a, i);
+        if (strncmp(name, prefix, strlen(prefix)) || strstr(name, "fc.bias"))   /* no gradient before a batch norm */
+            continue;
+        int64_t n = shape_count(store_shape(a, i));
+        float *x = must_alloc(((size_t)n + 1) * sizeof *x), *y = must_alloc(((size_t)n + 1) * sizeof *y);
+        double one[3] = {0};
+        MUST(store_read(a, i, x));
+        MUST(store_read(b, store_find(b, name), y));
+        for (int64_t k = 0; k < n; k++) {
+            one[0] += (double)x[k] * (double)y[k];
+            one[1] += (double)x[k] * (double)x[k];
+            one[2] += (double)y[k] * (double)y[k];
+        }
+        for (int k = 0; k < 3; k++)
+            all[k] += one[k];
+        if (one[2] > 0 && one[0] / sqrt(one[1] * one[2]) < *least) {
+            *least = one[0] / sqrt(one[1] * one[2]);
+            *where = name;
+        }
+        free(x);
+        free(y);
+    }
+    ck_assert_double_gt(all[2], 0);
+    return all[0] / sqrt(all[1] * all[2]);
+}
+
+/* One step: losses, and gradients by Adam's first moments, which are a tenth of them. */
+static void compare_step(bool (*train)(const char *, Trained *, int), Precision p, const char *const *prefixes,
+                         double loss_limit, double cosine_limit, double least_limit)
+{
+    Trained half, again, want;
+    MUST(engine_precision("cuda", p));
+    train("cuda", &half, 1);
+    train("cuda", &again, 1);
+    MUST(engine_precision("cuda", PRECISION_FP32));
+    train("reference64", &want, 1);
+    double loss = 0, least = 1;
+    for (int64_t i = 0; i < want.losses.n; i++)
+        loss = fmax(loss, fabs(half.losses.x[i] - want.losses.x[i]) / fabs(want.losses.x[i]));
+    ck_assert_msg(loss <= loss_limit, "a loss in %s is %.3g off", precision_name(p), loss);
+    for (; *prefixes; prefixes++) {
+        const char *where = "";
+        double c = cosine(half.store, want.store, *prefixes, &least, &where);
+        printf("%s in %s: losses %.2g off, cosine of gradients %.4f, least %.4f (%s)\n", *prefixes, precision_name(p),
+               loss, c, least, where);
+        ck_assert_msg(c >= cosine_limit && least >= least_limit, "gradients %s in %s: cosine %.4f, least %.4f (%s)",
+                      *prefixes, precision_name(p), c, least, where);
+    }
+    size_t n, m;
+    char *x = store_bits(half.store, &n), *y = store_bits(again.store, &m);
+    ck_assert_uint_eq(n, m);
+    ck_assert_msg(!memcmp(x, y, n), "trained again, the store differs");
+    free(x);
+    free(y);
+    trained_free(&half);
+    trained_free(&again);
+    trained_free(&want);
+}
+
+static const char *const synthesis_moments[] = {"adam.ag.m.A.", "adam.ag.m.G.", "adam.d.m.", NULL};
+static const char *const recognition_moments[] = {"adam.m.", NULL};
+
+TEST(whole_steps_in_bfloat16)
+{
+    WANT_CUDA(PRECISION_BF16);
+    compare_step(synthesise_steps, PRECISION_BF16, synthesis_moments, TOLERANCE_BF16_LOSS, TOLERANCE_BF16_COSINE,
+                 TOLERANCE_BF16_LEAST_COSINE);
+    compare_step(recognise_steps, PRECISION_BF16, recognition_moments, TOLERANCE_BF16_LOSS, TOLERANCE_BF16_COSINE,
+                 TOLERANCE_BF16_LEAST_COSINE);
+}
+
+/* Where products of floats keep all bits (emulated ones do), padding channels to groups of 4 changes nothing. */
+TEST(whole_steps_with_padded_channels)
+{
+    WANT_CUDA(PRECISION_TF32);
+    compare_step(synthesise_steps, PRECISION_TF32, synthesis_moments, TOLERANCE_TF32_LOSS, TOLERANCE_TF32_COSINE,
+                 TOLERANCE_TF32_COSINE);
+    compare_step(recognise_steps, PRECISION_TF32, recognition_moments, TOLERANCE_TF32_LOSS, TOLERANCE_TF32_COSINE,
+                 TOLERANCE_TF32_COSINE);
+}
+
+/* Both ways of making a matrix product while convolutions are in bfloat16: from floats, or rounded first. */
+TEST(matrix_products_beside_bfloat16)
+{
+    WANT_CUDA(PRECISION_BF16);
+    enum { M = 5, K = 33, N = 17 };
+    Store *s = store_create("cuda", 1);
+    Prog *p = prog_create(s);
+    Val x = prog_input(p, "x", F32, SHAPE(M, K)), w = prog_input(p, "w", F32, SHAPE(K, N));
+    Val b = prog_input(p, "b", F32, SHAPE(N)), y = op_matmul(x, w, b, (MatmulAttrs){0});
+    float *xs = normals(M * K, "x", 1, 1), *ws = normals(K * N, "w", 1, 1), *bs = normals(N, "b", 1, 1);
+    char path[] = "/tmp/guise-tuning-XXXXXX";
+    int file = mkstemp(path);
+    ck_assert_int_ge(file, 0);
+    FILE *table = fdopen(file, "w");
+    for (int rounds = 0; rounds < 2; rounds++) {
+        Plan *plan = plan_compile(p, (PlanOpts){.name = "product", .outputs = VALS(y), .tuning = rounds ? path : NULL});
+        HAVE(plan);
+        char *lines = printed(count_halves, plan);
+        ck_assert_ptr_nonnull(strstr(lines, rounds ? "\tbf16" : "\ttf32"));
+        if (!rounds) {   /* the same line with the other algorithm */
+            memcpy(strstr(lines, "\ttf32") + 1, "bf16", 4);
+            fputs(lines, table);
+            fclose(table);
+        }
+        free(lines);
+        MUST(prog_write(p, x, xs));
+        MUST(prog_write(p, w, ws));
+        MUST(prog_write(p, b, bs));
+        MUST(plan_run(plan));
+        double got[M * N], want[M * N], exact[M * N];
+        MUST(plan_read_double(plan, y, got));
+        for (int i = 0; i < M * N; i++) {
+            want[i] = exact[i] = (double)bs[i % N];
+            for (int k = 0; k < K; k++) {
+                float a = xs[i / N * K + k], c = ws[k * N + i % N];
+                exact[i] += (double)a * (double)c;
+                want[i] += (double)bf16_value(bf16_bits(a)) * (double)bf16_value(bf16_bits(c));
+            }
+        }
+        double limit = rounds ? TOLERANCE_FLOAT : TOLERANCE_TF32_PRODUCT;
+        ck_assert_double_lt(worst(got, rounds ? want : exact, M * N), limit);
+        if (rounds)
+            ck_assert_double_gt(worst(got, exact, M * N), 1e-4);
+        plan_free(plan);
+    }
+    MUST(engine_precision("cuda", PRECISION_FP32));
+    remove(path);
+    free(xs);
+    free(ws);
+    free(bs);
+    prog_free(p);
+    store_free(s);
+}
+
 TEST(devices_say_what_they_cannot)
 {
     ck_assert_int_eq(engine_precision("reference", PRECISION_BF16), -1);
@@ -204,4 +400,6 @@ TEST(devices_say_what_they_cannot)
 }
 
 TEST_MAIN("precision", operands_are_rounded_and_nothing_else, extreme_values_round_as_they_should,
-          rounding_at_once_is_rounding_afterwards, devices_say_what_they_cannot)
+          rounding_at_once_is_rounding_afterwards, values_between_layers_are_stored_in_bfloat16,
+          whole_steps_in_bfloat16, whole_steps_with_padded_channels, matrix_products_beside_bfloat16,
+          devices_say_what_they_cannot)
