@@ -20,6 +20,12 @@ build_quietly() {
     else good "$name"; fi
 }
 
+# ops' cases and whole steps on cuda: PROGRAM TEST
+emulated_steps="200_op_cases cuda
+410_whole_steps synthesis_on_cuda
+410_whole_steps recognition_on_cuda
+510_steps cuda"
+
 part "build"
 build_quietly "library, programs and tests" CUDA= BUILD="$build" all tests || { echo "0 passed, 1 failed"; exit 1; }
 done_part
@@ -39,8 +45,11 @@ part "CUDA, emulated"
 for t in $(device_programs | grep -v 501_full_size); do
     suite "$t on emulated CUDA" "$build/tests/$t" LD_LIBRARY_PATH="$build/emu" FAKECUDA=lazy
 done
+# threads of a block in three orders, work of streams in two; above it was ascending and lazy
 for s in CE_SCHED=desc CE_SCHED=rand; do
-    suite "200_op_cases $s" "$build/tests/200_op_cases" LD_LIBRARY_PATH="$build/emu" FAKECUDA=rand $s CK_RUN_CASE=cuda
+    while read -r t c; do
+        suite "$t $c $s" "$build/tests/$t" LD_LIBRARY_PATH="$build/emu" FAKECUDA=rand $s CK_RUN_CASE="$c"
+    done <<<"$emulated_steps"
 done
 step "docs/tutorial: each step is right and moves the bytes that it says" ${MAKE:-make} --no-print-directory CUDA= BUILD="$build" tutorial
 step "check-gpu and bench-gpu on the emulated device" bash tests/gpu_scripts.sh "$build"
@@ -59,8 +68,10 @@ part "sanitizers (address, undefined)"
 if build_quietly "build with sanitizers" CUDA= BUILD="$build/asan" SAN=address,undefined EMU=asan tests; then
     export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_leaks=1
     for t in $(programs); do suite "$t sanitized" "$build/asan/tests/$t" GUISE_PROGRAMS=40; done
-    suite "200_op_cases on emulated CUDA, sanitized" "$build/asan/tests/200_op_cases" \
-        LD_LIBRARY_PATH="$build/asan/emu-asan" FAKECUDA=lazy CK_RUN_CASE=cuda
+    while read -r t c; do
+        suite "$t $c, emulated, sanitized" "$build/asan/tests/$t" LD_LIBRARY_PATH="$build/asan/emu-asan" FAKECUDA=lazy \
+            CK_RUN_CASE="$c"
+    done <<<"$emulated_steps"
     for f in tests/fuzz/fuzz_*.c; do
         name=$(basename "$f" .c) kind=${name#fuzz_}
         [ -d "tests/fuzz/corpus/$kind" ] || { skip "$name: no corpus"; continue; }

@@ -30,11 +30,16 @@ done_part
 
 part "emulator, thread sanitizer and full self-test"
 if build_quietly "emulated CUDA with the thread sanitizer" CUDA= ONEDNN= BUILD="$build/tsan" SAN=thread OPENMP= EMU=tsan tests; then
-    suite "200_op_cases, races in blocks" "$build/tsan/tests/200_op_cases" LD_LIBRARY_PATH="$build/tsan/emu-tsan" \
-        CK_RUN_CASE=cuda TSAN_OPTIONS=halt_on_error=1
+    while read -r t c; do
+        suite "$t $c, races in blocks" "$build/tsan/tests/$t" LD_LIBRARY_PATH="$build/tsan/emu-tsan" CK_RUN_CASE="$c" \
+            TSAN_OPTIONS=halt_on_error=1
+    done <<<"$emulated_steps"
     suite "200_op_cases, races between blocks" "$build/tsan/tests/200_op_cases" CE_BLOCKRACES=1 \
         LD_LIBRARY_PATH="$build/tsan/emu-tsan" CK_RUN_CASE=cuda TSAN_OPTIONS=halt_on_error=1
 fi
+# whole steps at the sizes of the preset quick: minutes
+step "the preset quick's steps on emulated CUDA" env LD_LIBRARY_PATH="$build/emu" FAKECUDA=lazy GUISE_ROOFLINE=32 \
+    "$build/bin/bench" --device cuda --only quick --preset quick --repeat 1 --queue 1
 step "planted mistakes, every build and schedule" bash tests/cudaemu/selftest.sh "$build/cudaemu" full
 done_part
 

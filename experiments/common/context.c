@@ -42,6 +42,10 @@ static int choose_device(Context *x)
         snprintf(x->device, sizeof x->device, "cpu");
     } else if (o->device == DEVICE_CUDA) {
         snprintf(x->device, sizeof x->device, "cuda:%d", o->device_index);
+        Device *d = device_open(x->device);   /* what is missing is said before anything else */
+        if (!d)
+            return -1;
+        device_close(d);
     } else {
         Device *d = device_open("cuda:0");
         snprintf(x->device, sizeof x->device, "%s", d ? "cuda:0" : "cpu");

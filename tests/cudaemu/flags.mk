@@ -20,8 +20,11 @@ EMU_SANITIZE_asan  := -fsanitize=address,undefined -fno-sanitize-recover=undefin
 EMU_SANITIZE_tsan  := -fsanitize=thread
 
 EMU_CXXFLAGS_plain := $(EMU_COMMON) -O2 -fopenmp
-EMU_CXXFLAGS_asan  := $(EMU_COMMON) -O1 -fno-omit-frame-pointer $(EMU_SANITIZE_asan)
-EMU_CXXFLAGS_tsan  := $(EMU_COMMON) -O1 $(EMU_SANITIZE_tsan)
+# For shared memory of template kernels GCC writes ".section .noinit.NAME" of a type that the assembler takes, but warns
+# of (it knows sections of that name as empty ones).  The plain build, without it, warns of everything else.
+EMU_NOINIT         := -Wa,--no-warn
+EMU_CXXFLAGS_asan  := $(EMU_COMMON) -O1 -fno-omit-frame-pointer $(EMU_SANITIZE_asan) $(EMU_NOINIT)
+EMU_CXXFLAGS_tsan  := $(EMU_COMMON) -O1 $(EMU_SANITIZE_tsan) $(EMU_NOINIT)
 
 EMU_LDFLAGS_plain  := -fopenmp
 EMU_LDFLAGS_asan   := $(EMU_SANITIZE_asan)
