@@ -40,6 +40,11 @@ fi
 # whole steps at the sizes of the preset quick: minutes
 step "the preset quick's steps on emulated CUDA" env LD_LIBRARY_PATH="$build/emu" FAKECUDA=lazy GUISE_ROOFLINE=32 \
     "$build/bin/bench" --device cuda --only quick --preset quick --repeat 1 --queue 1
+if [ -n "$nvcc" ]; then
+    step "registers of the kernels, and what spills" env NVCC="$nvcc" GEN="$build/gen" bash tests/registers.sh \
+        "$build/registers.txt"
+    if grep -q SPILLS "$build/registers.txt"; then grep SPILLS "$build/registers.txt"; else good "no kernel spills"; fi
+fi
 step "planted mistakes, every build and schedule" bash tests/cudaemu/selftest.sh "$build/cudaemu" full
 done_part
 

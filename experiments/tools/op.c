@@ -1,7 +1,7 @@
 /* op.c - one op from the command line: run it on tensors of a file, read about it, time it.
  *
  *     op conv2d --attr stride=2 --attr padding=1 --in a.safetensors --out b.safetensors --grad
- *     op list | op conv2d --help | op conv2d --bench | op --info
+ *     op list | op conv2d --help | op conv2d --bench | op all --bench | op --info
  *
  * Operands are read and results written by name.  With --grad the input also holds a cotangent d_RESULT (a missing one
  * counts as zero), and the output a gradient d_OPERAND for every real operand.  Operands of an op with any number of
@@ -359,18 +359,35 @@ static void print_timing(const OpTiming *t, const OpCase *c, const Roofline *r, 
     fflush(stdout);
 }
 
+/* One op at the given cases; false with error_text() when one of them failed. */
+static bool bench_op(const OpDef *op, const OpCase *cases, const Roofline *r, bool *first, bool json)
+{
+    for (const OpCase *c = cases; c && c->operands; c++) {
+        OpTiming timings[OP_TIMINGS_MAX];
+        int n = opbench_run(op, c, backend, grad && (op->vjp || (op->flags & OP_EXPAND)), timings);
+        if (n < 0)
+            return false;
+        for (int i = 0; i < n; i++, *first = false)
+            print_timing(&timings[i], c, r, *first, json);
+    }
+    return true;
+}
+
+/* op NULL: all that have shapes; one that fails is said, and the others go on. */
 static void run_bench(const OpDef *op, bool json)
 {
     Roofline r;
-    char *attrs = attribute_text(op);
+    char *attrs = op ? attribute_text(op) : must_strdup("");
     OpCase *given = must_zalloc(sizeof *given * (size_t)(shape_list.n + 1));
     for (int i = 0; i < shape_list.n; i++)
         given[i] = (OpCase){shape_list.text[i], attrs};
-    const OpCase *cases = shape_list.n ? given : op->shapes;
+    const OpCase *cases = shape_list.n ? given : op ? op->shapes : NULL;
     bool first = true;
+    if (!op && (shape_list.n || attr_list.n))
+        usage_error(&program, "all: ops are timed at shapes of their own");
     if (!shape_list.n && attr_list.n)
         usage_error(&program, "--attr goes with --shapes: the op's own shapes have attributes of their own");
-    if (!cases || !cases->operands)
+    if (op && (!cases || !cases->operands))
         die("%s: has no shapes to be timed at: give some with --shapes", op->name);
     if (roofline_measure(backend, &r))
         die("%s", error_text());
@@ -383,14 +400,11 @@ static void run_bench(const OpDef *op, bool json)
                "cold caches, medians, without conversions between formats\n"
                "%-26s %10s %5s %9s %7s %8s %7s\n", r.machine, engine_thread_count(), backend, r.flop_rate / 1e9,
                r.byte_rate / 1e9, "kernel", "ms", "runs", "GFLOP/s", "of peak", "GB/s", "of copy");
-    for (const OpCase *c = cases; c->operands; c++) {
-        OpTiming timings[OP_TIMINGS_MAX];
-        int n = opbench_run(op, c, backend, grad && (op->vjp || (op->flags & OP_EXPAND)), timings);
-        if (n < 0)
-            die("%s", error_text());
-        for (int i = 0; i < n; i++, first = false)
-            print_timing(&timings[i], c, &r, first, json);
-    }
+    if (op && !bench_op(op, cases, &r, &first, json))
+        die("%s", error_text());
+    for (int i = 0; !op && op_table[i]; i++)
+        if (!bench_op(op_table[i], op_table[i]->shapes, &r, &first, json))
+            fprintf(stderr, "op: %s: %s\n", op_table[i]->name, error_text());
     if (json)
         printf("\n]}\n");
     free(given);
@@ -430,6 +444,8 @@ int main(int argc, char **argv)
         usage_error(&program, "NAME of an op is missing (op list, op --help)");
     } else if (!strcmp(o.names[0], "list")) {
         (markdown ? print_markdown : print_list)();
+    } else if (bench && !strcmp(o.names[0], "all")) {
+        run_bench(NULL, o.json);
     } else {
         const OpDef *op = find(o.names[0]);
         if (bench)

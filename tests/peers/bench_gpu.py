@@ -42,9 +42,10 @@ def ask(command, graph=True, roofline=None, limit=900):
         return None
     if done.returncode:
         words = (done.stderr.strip() or done.stdout.strip() or "no word").splitlines()[-1]
-        if "has no shapes" not in words:
-            say(f"  {' '.join(command[1:])}: {words}")
+        say(f"  {' '.join(command[1:])}: {words}")
         return None
+    for line in done.stderr.strip().splitlines():
+        say("  " + line)
     return json.loads(done.stdout)
 
 
@@ -78,18 +79,16 @@ class Gpu:
                       "launch": [s["us_per_op"] for s in r["steps"]]}
 
     def time_kernels(self):
-        ops = self.o.ops.split(",") if self.o.ops else [
-            line.split()[0] for line in subprocess.run([str(self.bin / "op"), "list"], capture_output=True,
-                                                       text=True).stdout.splitlines()]
-        for op in ops:
-            for precision in self.precisions:
-                if precision == "fp32" and "tf32" in self.precisions and not op.startswith(PRODUCTS):
-                    continue   # nothing but products differs between the two
+        for precision in self.precisions:
+            say(f"  kernels in {precision}")
+            for op in self.o.ops.split(",") if self.o.ops else ["all"]:
                 shapes = ["--shapes", self.o.shapes] if self.o.shapes else []
                 r = ask([str(self.bin / "op"), op, "--bench", "--json", "--grad", "--backend", "cuda", "--precision",
-                         precision] + shapes, roofline=self.roofline or 1024)
+                         precision] + shapes, roofline=self.roofline or 1024, limit=1800)
                 for t in r["timings"] if r else []:
                     product = t["op"].startswith(PRODUCTS) and t["gflop_per_s"] > 0
+                    if precision == "fp32" and "tf32" in self.precisions and not product:
+                        continue   # nothing but products differs between the two
                     of_copy = t["gb_per_s"] / self.facts["copy"]
                     of_product = t["gflop_per_s"] / self.facts["products"][precision] if product else 0
                     self.kernels.append(t | {"precision": precision, "bound": "products" if of_product > of_copy else
