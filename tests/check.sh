@@ -105,6 +105,9 @@ if [ -n "$nvcc" ]; then
             if grep -q 'not here: cuda: no usable GPU: .*, or run with --device cpu' "$log/step"; then
                 good "without a GPU the CUDA build says what is missing"
             else bad "without a GPU the CUDA build says what is missing" "$log/step"; fi
+            in_bundle build/bin/op tanh --bench --shapes 16 --backend cuda >"$log/step" 2>&1
+            if [ $? = 1 ] && grep -q 'op: cuda: no usable GPU: ' "$log/step"; then good "so does --backend cuda"
+            else bad "--backend cuda without a GPU" "$log/step"; fi
             in_bundle check >"$log/step" 2>&1
             if [ $? = 77 ]; then good "the bundle, elsewhere: nothing to test on"; else bad "the bundle's check" "$log/step"; fi
             step "a CPU test of the bundle, elsewhere" in_bundle build/tests/220_basic_ops
