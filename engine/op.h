@@ -137,6 +137,10 @@ int   fuse_uses(Prog *p, Val v, int *nodes, int max);   /* nodes reading v; plan
 void  fuse_replace(Prog *p, int node, const OpDef *op, const Val *in, int nin, const void *attrs,
                    const Val *olds, const int *new_index, int n);
 
+/* What the device's own kernel of `op` says to taking it in the place of others, for operands of those shapes: see
+ * KernelDef.worth; false where it has none or says nothing. */
+bool  fuse_worth(Prog *p, const char *op, const Shape *in);
+
 /* ---------------------------------------------------------------- kernels */
 /* Physical formats of rank-4 reals: a layout, and in the last ones bfloat16 in the place of float.
  * C16: (B, ceil(C/16), H, W, 16), channels beyond C always zero.  NHWC as said, without padding. */
@@ -194,6 +198,8 @@ struct KernelDef {
     int  (*inplace)(const KernelCall *k, int result);   /* operand whose buffer the result may take, or -1 */
     bool halves;                             /* formats() is shown operands in bfloat16; otherwise as if in float */
     unsigned bf16_results;                   /* bit j: result j may be asked for in bfloat16 in the place of float */
+    bool (*worth)(const Shape *in, Precision precision);   /* for patterns that trade other ops for this one and ask
+                                              * whether that is faster; what `in` is, the pattern's file says */
     const char *algorithms;                  /* names that a tuning table may ask for, "a b c"; NULL: no choice */
 };
 #ifdef __cplusplus

@@ -305,6 +305,13 @@ void fuse_replace(Prog *p, int node, const OpDef *op, const Val *in, int nin, co
     }
 }
 
+bool fuse_worth(Prog *p, const char *op, const Shape *in)
+{
+    bool own;
+    const KernelDef *k = kernel_find(op, p->store->device, &own);
+    return k && own && k->worth && k->worth(in, engine_precision_now());
+}
+
 static bool fuse_once(Prog *p)
 {
     for (int o = 0; op_table[o]; o++)
@@ -489,6 +496,8 @@ Prog *prog_improve(Prog *p, Vals outputs, Vals updates)
         prog_verify(q, "common subexpressions");
         while (fuse && fuse_once(q))
             q = drop_dead(q);
+        merge_equal(q);   /* what patterns made twice */
+        q = drop_dead(q);
         prog_verify(q, "fusion");
         q = round_at_once(choose_formats(q));
         prog_verify(q, "formats");
