@@ -4,15 +4,17 @@
 #include "tests/programs.h"
 #include "tests/tolerance.h"
 
-typedef enum Case { LOSS, TRAINED, ONLY_BACKWARD, TWO_LOSSES, EASY, LONG_ROWS, BAD_LABEL, LOGITS_ASKED_FOR, CASES } Case;
+typedef enum Case {
+    LOSS, TRAINED, ONLY_BACKWARD, TWO_LOSSES, EASY, LONG_ROWS, BAD_LABEL, LOGITS_ASKED_FOR, CASES
+} Case;
 
 static const struct {
     const char *name;
     int64_t classes;
     int forward, backward;   /* fused ops that must be there */
 } expected[CASES] = {
-    {"loss", 33, 1, 0}, {"trained", 33, 1, 1}, {"only backward", 33, 1, 1}, {"two losses", 33, 1, 2}, {"easy", 33, 1, 1},
-    {"long rows", 8195, 1, 1}, {"bad label", 33, 1, 1}, {"logits asked for", 33, 0, 0},
+    {"loss", 33, 1, 0}, {"trained", 33, 1, 1}, {"only backward", 33, 1, 1}, {"two losses", 33, 1, 2},
+    {"easy", 33, 1, 1}, {"long rows", 8195, 1, 1}, {"bad label", 33, 1, 1}, {"logits asked for", 33, 0, 0},
 };
 
 enum { B = 5, D = 8 };
@@ -25,7 +27,8 @@ static bool build(Made *m, const char *device, Case c)
     Prog *p = m->p = prog_create(m->store);
     int64_t n = expected[c].classes;
     int32_t which[B] = {0, (int32_t)n - 1, 3, 3, c == BAD_LABEL ? -1 : (int32_t)n / 2};
-    Val x = m->inputs[m->ninputs++] = prog_input(p, "x", F32, SHAPE(B, D)), labels = prog_input(p, "labels", I32, SHAPE(B));
+    Val x = m->inputs[m->ninputs++] = prog_input(p, "x", F32, SHAPE(B, D));
+    Val labels = prog_input(p, "labels", I32, SHAPE(B));
     Val w = prog_param(p, "w", SHAPE(n, D), (Init){INIT_NORMAL, 1});
     ArcfaceAttrs a = {.s = 16, .m = 0.5f, .easy_gradient = c == EASY};
     Val logits = op_arcface_margin(op_linear(op_l2_normalize(x), op_l2_normalize(w), NONE), labels, a);
@@ -76,8 +79,8 @@ static void fuse(const char *device)
         for (int64_t i = 0; i < g[0].n; i++)   /* the sum of a row is rounded once more between the passes */
             ck_assert_msg(isnan(g[0].x[i]) == isnan(g[1].x[i]) &&
                           (isnan(g[0].x[i]) || fabs(g[0].x[i] - g[1].x[i]) <= 1e-6 * largest),
-                          "%s on %s: number %ld is %.9g fused and %.9g not", expected[c].name, device, (long)i, g[0].x[i],
-                          g[1].x[i]);
+                          "%s on %s: number %ld is %.9g fused and %.9g not", expected[c].name, device, (long)i,
+                          g[0].x[i], g[1].x[i]);
         free(g[0].x);
         free(g[1].x);
         made_close(&m);

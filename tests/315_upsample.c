@@ -125,7 +125,8 @@ static void fuse(const char *device, unsigned taken)
                 weights = nodes_of(plan->q, "upsample_weights"), up = nodes_of(plan->q, "resize_nearest");
             bool here = (taken >> c & 1) && !k;
             ck_assert_msg(conv == here * expected[c].conv && grad == here * expected[c].grad &&
-                          weights == here * (expected[c].conv || expected[c].grad) && up == (here && expected[c].conv ? 0 : 1),
+                          weights == here * (expected[c].conv || expected[c].grad) &&
+                          up == (here && expected[c].conv ? 0 : 1),
                           "%s on %s%s: %d and %d interleaved, %d of weights, %d upsampled", expected[c].name, device,
                           k ? " without fusion" : "", conv, grad, weights, up);
             g[k] = made_run(&m, plan, 2);
@@ -135,8 +136,9 @@ static void fuse(const char *device, unsigned taken)
         for (int64_t i = 0; i < g[1].n; i++)
             largest = fmax(largest, fabs(g[1].x[i]));
         for (int64_t i = 0; i < g[0].n; i++)
-            ck_assert_msg(fabs(g[0].x[i] - g[1].x[i]) <= 1e-6 * largest, "%s on %s: number %ld is %.9g fused and %.9g not",
-                          expected[c].name, device, (long)i, g[0].x[i], g[1].x[i]);
+            ck_assert_msg(fabs(g[0].x[i] - g[1].x[i]) <= 1e-6 * largest,
+                          "%s on %s: number %ld is %.9g fused and %.9g not", expected[c].name, device, (long)i,
+                          g[0].x[i], g[1].x[i]);
         free(g[0].x);
         free(g[1].x);
         made_close(&m);

@@ -1,10 +1,10 @@
 /* 400_plans.c - plans: what updates mean, and that running them changes nothing else (401_layout: where values live).
  * Each test goes over the devices of this build; cuda needs a GPU or the emulator. */
-#include <dlfcn.h>
 #include <unistd.h>
 
 #include "engine/file.h"
 #include "engine/json.h"
+#include "tests/counts.h"
 #include "tests/programs.h"
 #include "tests/tolerance.h"
 
@@ -428,15 +428,9 @@ TEST(new_weights_are_seen)
 }
 
 /* ---------------------------------------------------------------- cuda: what a run may do */
-typedef struct Counts {   /* FakecudaCounts of tests/cudaemu/fakecuda.h, which needs CUDA's headers */
-    long mallocs, frees, syncs, launches, copies, graph_launches, instantiations, refused, ranges;
-} Counts;
-
 TEST(cuda_runs_neither_allocate_nor_wait)
 {
-    void (*mark)(void) = (void (*)(void))dlsym(RTLD_DEFAULT, "fakecuda_mark");
-    Counts (*counts)(void) = (Counts (*)(void))dlsym(RTLD_DEFAULT, "fakecuda_counts");
-    if (!mark || !counts)
+    if (!counted())
         SKIP("counting calls needs the emulated CUDA");
     for (int i = 0; i < 4; i++) {
         Made m;

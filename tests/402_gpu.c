@@ -1,28 +1,20 @@
 /* 402_gpu.c - the host side of the CUDA backend: what it says when there is no GPU to use, memory, uploads beside
  * running graphs, plans without graphs, profiles.  With the emulator; what a GPU can show too runs there as well. */
-#include <dlfcn.h>
-
 #include "tests/children.h"
+#include "tests/counts.h"
 #include "tests/programs.h"
 
-typedef struct Counts {   /* FakecudaCounts of tests/cudaemu/fakecuda.h, which needs CUDA's headers */
-    long mallocs, frees, syncs, launches, copies, graph_launches, instantiations, refused, ranges;
-} Counts;
 typedef struct Live {     /* FakecudaLive */
     long device_blocks, pinned_blocks, streams, events, graphs, executables, pending, ranges;
     size_t device_bytes, pinned_bytes;
 } Live;
-static void (*mark)(void);
-static Counts (*counts)(void);
 static Live (*live)(void);
 
 static bool emulated(void)
 {
-    mark = (void (*)(void))dlsym(RTLD_DEFAULT, "fakecuda_mark");
-    counts = (Counts (*)(void))dlsym(RTLD_DEFAULT, "fakecuda_counts");
     live = (Live (*)(void))dlsym(RTLD_DEFAULT, "fakecuda_live");
     setenv("GUISE_ROOFLINE", "32", 1);   /* bench's ceilings, of nothing worth knowing here */
-    return mark && counts && live;
+    return counted() && live;
 }
 
 /* ---------------------------------------------------------------- no GPU */

@@ -1,25 +1,10 @@
 /* 405_cuda_runs.c - what kernels of a plan may do on CUDA: launch, and nothing else.  Calls are counted by the emulated
  * runtime, while a plan is recorded (when the kernels' host code runs) and while its graph is launched: every case of
  * every op, and whole training steps.  Planted mistakes show that it would be noticed. */
-#include <dlfcn.h>
-
 #include "models/synthesis_step.h"
+#include "tests/counts.h"
 #include "tests/ops.h"
 #include "tests/programs.h"
-
-typedef struct Counts {   /* FakecudaCounts of tests/cudaemu/fakecuda.h, which needs CUDA's headers */
-    long mallocs, frees, syncs, launches, copies, graph_launches, instantiations, refused;
-} Counts;
-
-static void (*mark)(void);
-static Counts (*counts)(void);
-
-static bool counted(void)
-{
-    mark = (void (*)(void))dlsym(RTLD_DEFAULT, "fakecuda_mark");
-    counts = (Counts (*)(void))dlsym(RTLD_DEFAULT, "fakecuda_counts");
-    return mark && counts;
-}
 
 /* A plan large enough that no later one of this file makes the arena grow. */
 static Made large_arena(void)
@@ -51,9 +36,10 @@ static int run_counted(Plan *plan, const char *what)
         if (plan_run(plan))
             return fail_in("%s: running", what);
     c = counts();
-    if (c.mallocs || c.frees || c.syncs || c.instantiations || c.refused || c.graph_launches != 3 || c.launches || c.copies)
-        return fail("%s: 3 runs: %ld mallocs, %ld frees, %ld waits, %ld graphs made, %ld refused calls, %ld launches of "
-                    "graphs, %ld of kernels, %ld copies", what, c.mallocs, c.frees, c.syncs, c.instantiations,
+    if (c.mallocs || c.frees || c.syncs || c.instantiations || c.refused || c.graph_launches != 3 || c.launches ||
+        c.copies)
+        return fail("%s: 3 runs: %ld mallocs, %ld frees, %ld waits, %ld graphs made, %ld refused calls, %ld launches "
+                    "of graphs, %ld of kernels, %ld copies", what, c.mallocs, c.frees, c.syncs, c.instantiations,
                     c.refused, c.graph_launches, c.launches, c.copies);
     return 0;
 }
@@ -69,7 +55,8 @@ TEST(every_op)
             OpRun run;
             bool grad = op_table[o]->vjp || (op_table[o]->flags & OP_EXPAND);
             ck_assert_msg(!case_open(&run, op_table[o], c, "cuda", grad), "%s: %s", op_table[o]->name, error_text());
-            ck_assert_msg(!run_counted(run.plan, op_table[o]->name), "%s [%s; %s]", error_text(), c->operands, c->attrs);
+            ck_assert_msg(!run_counted(run.plan, op_table[o]->name), "%s [%s; %s]", error_text(), c->operands,
+                          c->attrs);
             oprun_close(&run);
         }
     printf("%d cases\n", cases);
@@ -105,8 +92,9 @@ TEST(whole_steps)
         SKIP("counting calls needs the emulated CUDA");
     Made big = large_arena();
     Store *s = store_try("cuda", 4);
+    SynthesisOpts faces = small();
     for (int kind = 1; kind <= 2; kind++) {
-        SynthesisStep *t = synthesis_step_create(s, small(), 4, kind);
+        SynthesisStep *t = synthesis_step_create(s, faces, 4, kind);
         HAVE(t);
         MUST(run_counted(t->plan, "synthesis"));
         ck_assert_int_eq(launches_of(t->plan, "adam"), 2);   /* and one that counts the step */
