@@ -86,6 +86,7 @@ Shape    store_shape(const Store *s, int i);
 Dtype    store_dtype(const Store *s, int i);
 bool     store_is_param(const Store *s, int i);
 const char *store_device(const Store *s);
+bool     store_on_host(const Store *s);                    /* whether the device's memory is the host's */
 /* Host copies in logical order (F32 as float, I32 as int32_t, U8 as bytes); 0 or -1. */
 int      store_read(const Store *s, int i, void *data);
 int      store_write(Store *s, int i, const void *data);
@@ -113,6 +114,9 @@ void  prog_pop(Prog *p);
 
 /* A buffer that the host fills with prog_write before plan_run; keeps its contents between runs. */
 Val   prog_input(Prog *p, const char *name, Dtype dtype, Shape shape);
+/* An input of p that has the memory of `source`, an input of another program on the same device, which must outlive p:
+ * p reads what is written there, and takes no memory of its own. */
+Val   prog_input_shared(Prog *p, Val source);
 /* A trained tensor of the store, made there if it is new. */
 Val   prog_param(Prog *p, const char *name, Shape shape, Init init);
 /* The current value of a tensor that lasts but is not trained (running statistics, counters): after
@@ -134,6 +138,8 @@ Vals  prog_vjp(Vals ys, Vals dys, Vals wrt);
 
 /* Fills an input from host memory: F32 from float, I32 from int32_t, U8 from bytes; 0 or -1. */
 int   prog_write(Prog *p, Val input, const void *data);
+/* The same for rows first .. first + n - 1 along axis 0 alone. */
+int   prog_write_rows(Prog *p, Val input, int64_t first, int64_t n, const void *data);
 int   prog_write_double(Prog *p, Val input, const double *data);   /* F32 inputs only; rounds where needed */
 
 /* The program as text (names, shapes, attributes, FLOP, bytes) or as a Graphviz graph. */

@@ -30,6 +30,16 @@ static bool met_before(const void *const *list, int n, const void *what)
     return false;
 }
 
+/* An input that belongs to another program is counted with the first plan that reads it. */
+static bool counted(Plan *const *plans, int i, const Input *in)
+{
+    for (int j = 0; j < i && in->shared; j++)
+        for (int k = 0; k < plans[j]->q->origin->ninputs; k++)
+            if (plans[j]->q->origin->inputs[k].data == in->data)
+                return true;
+    return false;
+}
+
 static size_t held_by(Plan *const *plans, int n)
 {
     const void **stores = must_alloc(sizeof *stores * 2 * (size_t)(n + 1)), **programs = stores + n + 1;
@@ -40,8 +50,10 @@ static size_t held_by(Plan *const *plans, int n)
         for (int e = 0; !met_before(stores, i, p->store) && e < p->store->n; e++)
             bytes += store_bytes(p->store, e);
         for (int k = 0; !met_before(programs, i, p) && k < p->ninputs; k++)
-            bytes += (size_t)shape_count(p->inputs[k].shape) *
-                     (size_t)(p->inputs[k].dtype == F32 ? plans[i]->device->real_bytes : p->inputs[k].dtype == U8 ? 1 : 4);
+            if (!counted(plans, i, &p->inputs[k]))
+                bytes += (size_t)shape_count(p->inputs[k].shape) *
+                         (size_t)(p->inputs[k].dtype == F32 ? plans[i]->device->real_bytes
+                                  : p->inputs[k].dtype == U8 ? 1 : 4);
         stores[i] = p->store;
         programs[i] = p;
     }

@@ -34,7 +34,8 @@ void prog_free(Prog *p)
     for (int i = 0; i < p->nnodes; i++)
         node_free(&p->nodes[i]);
     for (int i = 0; i < p->ninputs; i++) {
-        p->store->device->free(p->store->device, p->inputs[i].data);
+        if (!p->inputs[i].shared)
+            p->store->device->free(p->store->device, p->inputs[i].data);
         free(p->inputs[i].name);
     }
     for (int i = 0; i < p->nowned; i++)
@@ -145,13 +146,29 @@ void prog_pop(Prog *p)
 }
 
 /* ---------------------------------------------------------------- inputs and store values */
+static bool input_named(const Prog *p, const char *name)
+{
+    for (int i = 0; i < p->ninputs; i++)
+        if (!strcmp(p->inputs[i].name, name))
+            return true;
+    return false;
+}
+
+static Val add_input(Prog *p, Input in)
+{
+    in.value = prog_add_value(p, (Value){.from = FROM_INPUT, .source = p->ninputs, .dtype = in.dtype,
+                                         .shape = in.shape, .name = must_strdup(in.name)});
+    p->inputs = must_realloc(p->inputs, sizeof *p->inputs * (size_t)(p->ninputs + 1));
+    p->inputs[p->ninputs++] = in;
+    return val_of(p, in.value);
+}
+
 Val prog_input(Prog *p, const char *name, Dtype dtype, Shape shape)
 {
     if (p->mistake)
         return val_of(p, 0);
-    for (int i = 0; i < p->ninputs; i++)
-        if (!strcmp(p->inputs[i].name, name))
-            return prog_mistake(p, "input %s: there is one of this name already", name);
+    if (input_named(p, name))
+        return prog_mistake(p, "input %s: there is one of this name already", name);
     char text[96];
     if (!shape_possible(shape))
         return prog_mistake(p, "input %s: %s is no shape: up to %d sizes, none negative", name,
@@ -162,11 +179,21 @@ Val prog_input(Prog *p, const char *name, Dtype dtype, Shape shape)
     if (!data)
         return prog_mistake(p, "input %s: %s", name, error_text());
     d->fill(d, data, 0, bytes);
-    int value = prog_add_value(p, (Value){.from = FROM_INPUT, .source = p->ninputs, .dtype = dtype, .shape = shape,
-                                          .name = must_strdup(name)});
-    p->inputs = must_realloc(p->inputs, sizeof *p->inputs * (size_t)(p->ninputs + 1));
-    p->inputs[p->ninputs++] = (Input){must_strdup(name), dtype, shape, data, value};
-    return val_of(p, value);
+    return add_input(p, (Input){.name = must_strdup(name), .dtype = dtype, .shape = shape, .data = data});
+}
+
+Val prog_input_shared(Prog *p, Val source)
+{
+    if (p->mistake)
+        return val_of(p, 0);
+    if (!source.id || val_value(source)->from != FROM_INPUT || source.p->store->device != p->store->device)
+        return prog_mistake(p, "value %s is no input of a program on this device", val_name(source));
+    Input in = source.p->origin->inputs[val_value(source)->source];
+    if (input_named(p, in.name))
+        return prog_mistake(p, "input %s: there is one of this name already", in.name);
+    in.name = must_strdup(in.name);
+    in.shared = true;
+    return add_input(p, in);
 }
 
 static int store_value(Prog *p, int entry)
@@ -299,21 +326,36 @@ static Input *written(Prog *p, Val input)
     return &p->origin->inputs[p->values[input.id].source];
 }
 
+/* Elements first .. first + n - 1. */
+static int write_some(Device *d, const Input *in, int64_t first, int64_t n, const void *data)
+{
+    size_t size = in->dtype == U8 ? 1 : in->dtype == I32 ? 4 : (size_t)d->real_bytes;
+    char *to = (char *)in->data + (size_t)first * size;
+    if (in->dtype != F32 || size == 4)
+        return d->upload(d, to, data, (size_t)n * size);
+    double *wide = must_alloc(((size_t)n + 1) * sizeof *wide);
+    for (int64_t i = 0; i < n; i++)
+        wide[i] = ((const float *)data)[i];
+    int bad = d->upload(d, to, wide, (size_t)n * sizeof *wide);
+    free(wide);
+    return bad;
+}
+
 int prog_write(Prog *p, Val input, const void *data)
 {
     Input *in = written(p, input);
-    Device *d = p->store->device;
+    return in ? write_some(p->store->device, in, 0, shape_count(in->shape), data) : -1;
+}
+
+int prog_write_rows(Prog *p, Val input, int64_t first, int64_t n, const void *data)
+{
+    Input *in = written(p, input);
     if (!in)
         return -1;
-    int64_t n = shape_count(in->shape);
-    if (in->dtype != F32 || d->real_bytes == 4)
-        return d->upload(d, in->data, data, (size_t)n * (in->dtype == U8 ? 1 : 4));
-    double *wide = must_alloc((size_t)n * sizeof *wide);
-    for (int64_t i = 0; i < n; i++)
-        wide[i] = ((const float *)data)[i];
-    int bad = d->upload(d, in->data, wide, (size_t)n * sizeof *wide);
-    free(wide);
-    return bad;
+    int64_t rows = in->shape.rank ? in->shape.dim[0] : 0, row = rows ? shape_count(in->shape) / rows : 0;
+    if (first < 0 || n < 0 || first > rows || n > rows - first)
+        return fail("input %s: rows %ld to %ld of %ld", in->name, (long)first, (long)(first + n - 1), (long)rows);
+    return write_some(p->store->device, in, first * row, n * row, data);
 }
 
 int prog_write_double(Prog *p, Val input, const double *data)

@@ -51,6 +51,7 @@ typedef struct Input {
     Shape shape;
     void *data;                   /* on the device */
     int value;
+    bool shared;                  /* data belongs to another program */
 } Input;
 
 typedef struct State {

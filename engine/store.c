@@ -169,6 +169,11 @@ const char *store_device(const Store *s)
     return s->device_name;
 }
 
+bool store_on_host(const Store *s)
+{
+    return s->device->host_memory;
+}
+
 int store_read(const Store *s, int i, void *data)
 {
     const Entry *e = s->entries[i];

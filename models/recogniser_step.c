@@ -31,17 +31,34 @@ Val recogniser_forward(Val x, Mode mode, RecogniserOpts o, Val dropout, Val rng)
     return z;
 }
 
+Val step_pictures(Prog *p, Val set, int batch, int size, Val *pixels, Val *index)
+{
+    *pixels = *index = NONE;
+    if (!val_ok(set))
+        return *pixels = prog_input(p, "pixels", U8, SHAPE(batch, 3, size, size));
+    Shape s = val_shape(set);
+    if (s.rank != 4 || s.dim[1] != 3 || s.dim[2] != size || s.dim[3] != size)
+        return prog_mistake(p, "the set's pictures must be 3 x %d x %d", size, size);
+    *index = prog_input(p, "index", I32, SHAPE(batch));
+    return op_take_bytes(prog_input_shared(p, set), *index);
+}
+
+int step_pictures_write(Prog *p, Val pixels_input, Val index_input, const uint8_t *pixels, const int32_t *index)
+{
+    return val_ok(index_input) ? prog_write(p, index_input, index) : prog_write(p, pixels_input, pixels);
+}
+
 RecogniserStep *recogniser_step_create(Store *s, RecogniserOpts o, int batch, int classes)
 {
     RecogniserStep *t = must_zalloc(sizeof *t);
     Prog *p = t->p = prog_create(s);
     t->batch = batch;
-    t->pixels = prog_input(p, "pixels", U8, SHAPE(batch, 3, o.size, o.size));
+    Val pixels = step_pictures(p, o.set, batch, o.size, &t->pixels, &t->index);
     t->labels = prog_input(p, "labels", I32, SHAPE(batch));
     t->rate = prog_input(p, "rate", F32, SHAPE(1));
     t->dropout = prog_input(p, "dropout", F32, SHAPE(1));
     Val rng = prog_rng(p);
-    Val z = recogniser_forward(op_augment(t->pixels, rng, "augment", o.augment), TRAIN, o, t->dropout, rng);
+    Val z = recogniser_forward(op_augment(pixels, rng, "augment", o.augment), TRAIN, o, t->dropout, rng);
     bool scoped = o.scope && *o.scope;
     if (scoped)
         prog_push(p, o.scope);

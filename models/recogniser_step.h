@@ -12,13 +12,16 @@ typedef struct RecogniserOpts {
     bool pool;                /* the last map is averaged before the head instead of flattened (inventory item 95) */
     MarginOpts margin;
     AugmentOpts augment;      /* of training pictures */
+    Val set;                  /* training: U8 (n,3,S,S), an input of another program on this device, from which each
+                               * step takes pictures by their numbers; NONE: each step is given pictures */
 } RecogniserOpts;
 
 typedef struct RecogniserStep {
     Prog *p;
     Plan *plan;
     int batch;
-    Val pixels;               /* U8 (B,3,S,S) */
+    Val pixels;               /* U8 (B,3,S,S), or NONE with a set */
+    Val index;                /* I32 (B), numbers of pictures of the set, or NONE */
     Val labels;               /* I32 (B), 0..classes-1 */
     Val rate, dropout;        /* (1) */
     Val loss;                 /* rank 0: mean ArcFace loss */
@@ -27,6 +30,11 @@ typedef struct RecogniserStep {
 /* One step of Adam on augmented pictures (section 4.2.2).  NULL with error_text(). */
 RecogniserStep *recogniser_step_create(Store *s, RecogniserOpts o, int batch, int classes);
 void recogniser_step_free(RecogniserStep *t);
+
+/* Pictures of a training step: U8 (batch,3,S,S) as an input *pixels, or out of `set` by an input *index. */
+Val step_pictures(Prog *p, Val set, int batch, int size, Val *pixels, Val *index);
+/* Gives them: pixels (B,3,S,S), and their numbers in the set; what the step does not take may be NULL.  0 or -1. */
+int step_pictures_write(Prog *p, Val pixels_input, Val index_input, const uint8_t *pixels, const int32_t *index);
 
 typedef struct RecogniserEmbed {
     Prog *p;

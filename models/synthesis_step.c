@@ -103,9 +103,13 @@ static Vals move_discriminator(SynthesisStep *t, Discriminator d, SynthesisOpts 
 
 SynthesisStep *synthesis_step_create(Store *s, SynthesisOpts o, int batch, int kind)
 {
-    SynthesisStep *t = start(s, o, batch, true, true);
+    SynthesisStep *t = start(s, o, batch, false, !val_ok(o.set));
     Prog *p = t->p;
-    Val x = op_normalize_bytes(t->pixels);
+    Val x = op_normalize_bytes(step_pictures(p, o.set, batch, o.generator.size, &t->pixels, &t->index));
+    if (val_ok(o.set)) {
+        t->from = prog_input(p, "from", I32, SHAPE(batch));
+        t->identity = op_index_select(prog_input_shared(p, o.vectors), t->from, 0);
+    }
     Mode mode = kind == 3 ? TRAIN_KEEP : TRAIN;
     Attributes a = encode(x, mode, o);
     Val z;

@@ -27,6 +27,8 @@ typedef struct SynthesisOpts {
     bool d_joint;                 /* real and made pictures share D's batch statistics (item 112) */
     float lambda_kl, lambda_gd, lambda_gi, lambda_a;
     float beta1, beta2;           /* of Adam */
+    Val set;                      /* as in RecogniserOpts, for the steps of training */
+    Val vectors;                  /* with it: (n,D), an input of another program too: f_I of every picture */
     bool noise_input;             /* r of equation 2 as an input (B,Z), for comparisons; else drawn in the program */
 } SynthesisOpts;
 /* Section 4.1.2 and Appendix A. */
@@ -36,8 +38,9 @@ typedef struct SynthesisStep {
     Prog *p;
     Plan *plan;
     int batch;
-    Val pixels;                   /* U8 (B,3,S,S): x^a */
-    Val identity;                 /* (B,D): f_I(x^s) */
+    Val pixels;                   /* U8 (B,3,S,S): x^a; NONE with a set */
+    Val identity;                 /* (B,D): f_I(x^s); of training steps with a set, not an input */
+    Val index, from;              /* with a set: I32 (B), numbers of x^a and of x^s in it; else NONE */
     Val attributes;               /* (B,Z): of the two halves below alone */
     Val noise;                    /* (B,Z), or NONE */
     Val rate_ag, rate_d;          /* (1): learning rates; rate_d only in step 1 */

@@ -123,6 +123,24 @@ static void select_vjp(OpVjp *g)
                                          val_shape(g->in[0]));
 }
 
+static void take_infer(OpShapes *s)
+{
+    if (!infer_operand(s, 0, U8, -1) || !infer_operand(s, 1, I32, 1))
+        return;
+    if (!s->in[0].rank) {
+        op_mistake(s, "operand x is one byte; it needs an axis to take from");
+        return;
+    }
+    s->out[0] = s->in[0];
+    s->out[0].dim[0] = s->in[1].dim[0];
+    s->out_dtype[0] = U8;
+}
+
+static double take_bytes(const OpShapes *s)
+{
+    return 2.0 * (double)shape_count(s->out[0]) + 4.0 * (double)shape_count(s->in[1]);
+}
+
 static void select_grad_vjp(OpVjp *g)
 {
     if (g->need[1])
@@ -154,6 +172,13 @@ static double grad_bytes(const OpShapes *s)
 static const OpCase gather_cases[] = {
     {"5x7 5x3:i32<7", "dim=1"}, {"5x7 9x7:i32<5", "dim=0"}, {"4x3x5x6 2x9x5x4:i32<3", "dim=1"}, {"6 17:i32<6", ""},
     {"2x17x3x3 2x17x3x2:i32<3", "dim=-1"}, {"3x5x2 3x5x2:i32<5", "dim=-2"}, {"1x1 1x1:i32<1", ""}, CASES_END,
+};
+static const OpCase take_cases[] = {
+    {"5x3x4x4:u8 3:i32<5", ""}, {"7x5:u8 9:i32<7", ""}, {"3x2x32:u8 2:i32<3", ""}, {"9:u8 4:i32<9", ""}, CASES_END,
+};
+/* Batches of Original, of both kinds of training. */
+static const OpCase take_shapes[] = {
+    {"18143x3x128x128:u8 8:i32<18143", ""}, {"18143x3x128x128:u8 128:i32<18143", ""}, CASES_END,
 };
 static const OpCase gather_grad_cases[] = {
     {"5x3:i32<7 5x3", "dim=1 shape=5,7"}, {"9x7:i32<5 9x7", "dim=0 shape=5,7"},
@@ -200,6 +225,13 @@ OP(index_select_grad) = {
     .cases = select_grad_cases, .shapes = select_grad_shapes,
 };
 
+/* No gradient: bytes have none. */
+OP(take_bytes) = {
+    .name = "take_bytes", .formula = "y(i, ..) = x(index(i), ..)", .operands = "x index", .results = "y",
+    .flags = OP_NO_GRAD, .infer = take_infer, .flop = no_flop, .bytes = take_bytes, .cases = take_cases,
+    .shapes = take_shapes,
+};
+
 static GatherAttrs made(int dim, const Shape *x)
 {
     GatherAttrs a = {.dim = dim};
@@ -226,6 +258,11 @@ Val op_index_select(Val x, Val index, int dim)
 {
     GatherAttrs a = made(from_front(dim, val_shape(x).rank), NULL);
     return op_build(&op_index_select_def, &a, NULL, 2, x, index);
+}
+
+Val op_take_bytes(Val x, Val index)
+{
+    return op_build(&op_take_bytes_def, NULL, NULL, 2, x, index);
 }
 
 Val op_gather_grad(Val index, Val dy, int dim, Shape x)

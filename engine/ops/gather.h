@@ -23,6 +23,10 @@ Val op_gather(Val x, Val index, int dim);
  * index_select, ONNX's Gather of a list. */
 Val op_index_select(Val x, Val index, int dim);
 
+/* x U8 of rank 1 or more, index I32 (n) -> U8 with n slices of x along its first axis: pictures of a set that lies on
+ * the device.  A slice whose index is out of range is zeros. */
+Val op_take_bytes(Val x, Val index);
+
 /* dy, of index's shape, to dx of the given shape: dx sums dy over the places that took each element, in the order of
  * the axis. */
 Val op_gather_grad(Val index, Val dy, int dim, Shape x);

@@ -11,6 +11,8 @@
 
 const ConfigKey config_keys[] = {
     INT("run.seed", "1", 0, 9e15, "seed of everything drawn at random"),
+    INT("run.set_mib", "8192", 0, 1e9, "MiB of a GPU's memory for the pictures of a training, which are then uploaded "
+        "once; larger sets go with each step"),
 
     /* the data sets and their counts */
     INT("data.size", "128", 16, 256, "side of every image, a power of two"),

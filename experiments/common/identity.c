@@ -8,6 +8,7 @@
 #include "engine/file.h"
 #include "experiments/common/checkpoint.h"
 #include "experiments/common/curve.h"
+#include "experiments/common/feed.h"
 #include "experiments/common/progress.h"
 
 enum { EMBED_BATCH = 32 };
@@ -16,6 +17,7 @@ static const char *const sections[] = {"data.size", "identity", "augmentation", 
 
 typedef struct Training {
     Store *store;
+    Feed feed;
     RecogniserStep *step;
     Loader *loader;
     Curve curve;
@@ -28,6 +30,7 @@ static void training_close(Training *t)
         curve_close(&t->curve);
     loader_free(t->loader);
     recogniser_step_free(t->step);
+    feed_close(&t->feed);
     store_free(t->store);
 }
 
@@ -41,9 +44,14 @@ static int train(Context *x, const World *w, const Stage *stage, Training *t, co
     char *checkpoint = stage_path(stage, "checkpoint.safetensors"), *curve = stage_path(stage, "curve.csv");
     double at = 0;
     t->store = store_create(x->device, seed);
-    t->step = t->store ? recogniser_step_create(t->store, context_identity(x), batch, w->pretrain.people) : NULL;
+    RecogniserOpts o = context_identity(x);
+    if (t->store)
+        feed_open(&t->feed, x, t->store, w->pretrain.n, 0);
+    o.set = t->feed.set;
+    t->step = t->store ? recogniser_step_create(t->store, o, batch, w->pretrain.people) : NULL;
     t->loader = t->step ? loader_create(&w->pretrain, batch, seed) : NULL;
-    int bad = !t->loader || context_reserve(x, "identity", &t->step->plan, 1);
+    int bad = !t->loader || context_reserve(x, "identity", &t->step->plan, 1) ||
+              feed_fill(&t->feed, &w->pretrain, NULL);
     if (!bad && file_exists(checkpoint))
         bad = checkpoint_load(checkpoint, t->store, NULL, &at, 1);
     if (!bad) {
@@ -60,7 +68,8 @@ static int train(Context *x, const World *w, const Stage *stage, Training *t, co
     for (long step = (long)at; step < total && !bad; step++) {
         const Batch *b = loader_next(t->loader);
         float rate = first * 0.5f * (1 + cosf(3.14159265f * (float)step / (float)total)), loss;
-        bad = prog_write(t->step->p, t->step->pixels, b->pixels) || prog_write(t->step->p, t->step->labels, b->person) ||
+        bad = step_pictures_write(t->step->p, t->step->pixels, t->step->index, b->pixels, b->index) ||
+              prog_write(t->step->p, t->step->labels, b->person) ||
               prog_write(t->step->p, t->step->rate, &rate) || prog_write(t->step->p, t->step->dropout, &dropout) ||
               plan_run(t->step->plan) || plan_read(t->step->plan, t->step->loss, &loss);
         if (!bad && !isfinite(loss))

@@ -9,6 +9,7 @@
 #include "engine/file.h"
 #include "experiments/common/checkpoint.h"
 #include "experiments/common/curve.h"
+#include "experiments/common/feed.h"
 #include "experiments/common/jobs.h"
 #include "experiments/common/progress.h"
 #include "experiments/common/schedule.h"
@@ -24,6 +25,7 @@ struct Trainer {
     Trunk trunk;
     RecogniserOpts opts;
     Store *store;              /* of the present shape */
+    Feed feed;
     RecogniserStep *step;
     RecogniserEmbed *embed;
     int batch, classes;
@@ -74,6 +76,7 @@ static void forget_plans(Trainer *t)
 {
     recogniser_step_free(t->step);
     recogniser_embed_free(t->embed);
+    feed_close(&t->feed);
     store_free(t->store);
     t->step = NULL;
     t->embed = NULL;
@@ -91,13 +94,18 @@ void trainer_free(Trainer *t)
     free(t);
 }
 
-/* Store and plans for this shape, with the beginnings of initialisation k. */
-static int prepare(Trainer *t, int batch, int classes, int k)
+/* Store and plans for this shape, with the set's pictures and the beginnings of initialisation k. */
+static int prepare(Trainer *t, const Faces *set, int batch, int k)
 {
     uint64_t seed = (uint64_t)config_int(t->x->config, "run.seed");
-    if (!t->store || batch != t->batch || classes != t->classes) {
+    int classes = set->people;
+    if (!t->store || batch != t->batch || classes != t->classes ||
+        feed_outgrown(&t->feed, t->x, t->store, set->n, 0)) {
         forget_plans(t);
         t->store = store_create(t->x->device, seed);
+        if (t->store)
+            feed_open(&t->feed, t->x, t->store, set->n, 0);
+        t->opts.set = t->feed.set;
         t->step = t->store ? recogniser_step_create(t->store, t->opts, batch, classes) : NULL;
         t->embed = t->step ? recogniser_embed_create(t->store, t->opts, EMBED_BATCH) : NULL;
         if (!t->embed || context_reserve(t->x, "recognition", (Plan *[]){t->step->plan, t->embed->plan}, 2))
@@ -105,7 +113,7 @@ static int prepare(Trainer *t, int batch, int classes, int k)
         t->batch = batch;
         t->classes = classes;
     }
-    return trunk_begin(&t->trunk, t->store, seed, k);
+    return feed_fill(&t->feed, set, NULL) || trunk_begin(&t->trunk, t->store, seed, k) ? -1 : 0;
 }
 
 /* Cosine distances of stored pairs by the network as it stands. */
@@ -140,7 +148,8 @@ static int epoch(Trainer *t, Loader *loader, const Schedule *l, double *mean_los
     for (long i = 0; i <= steps; i++) {   /* the next batch is on its way while a step runs, and then its loss is read */
         const Batch *b = i < steps ? loader_next(loader) : NULL;
         float loss;
-        if (b && (prog_write(s->p, s->pixels, b->pixels) || prog_write(s->p, s->labels, b->person)))
+        if (b && (step_pictures_write(s->p, s->pixels, s->index, b->pixels, b->index) ||
+                  prog_write(s->p, s->labels, b->person)))
             return -1;
         if (i > 0 && plan_read(s->plan, s->loss, &loss))
             return -1;
@@ -170,7 +179,7 @@ static int train(Trainer *t, const Stage *stage, const Faces *set, int k, const 
     Curve curve;
     bool open = false, stop = false;
     Loader *loader = NULL;
-    int bad = prepare(t, batch, set->people, k) || !(loader = loader_create(set, batch, seed + (uint64_t)k));
+    int bad = prepare(t, set, batch, k) || !(loader = loader_create(set, batch, seed + (uint64_t)k));
     if (!bad && file_exists(checkpoint))
         bad = checkpoint_load(checkpoint, t->store, &best, (double *)&l, SCHEDULE_NUMBERS);
     if (!bad)
@@ -368,7 +377,7 @@ int baseline_untrained(Trainer *t, double *validation, double *test)
     double loss;
     Loader *loader = NULL;
     batch = batch < set->n ? batch : set->n;
-    int bad = prepare(t, batch, set->people, 0) || !(loader = loader_create(set, batch, 1));
+    int bad = prepare(t, set, batch, 0) || !(loader = loader_create(set, batch, 1));
     for (int i = 0; i < 10 && !bad; i++, still.epoch++)   /* running statistics forget their beginning by a tenth a step */
         bad = epoch(t, loader, &still, &loss);
     bad = bad || distances(t, &t->w->validation, &t->w->validation_pairs, validation) ||

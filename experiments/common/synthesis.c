@@ -10,6 +10,7 @@
 #include "engine/random.h"
 #include "experiments/common/checkpoint.h"
 #include "experiments/common/curve.h"
+#include "experiments/common/feed.h"
 #include "experiments/common/progress.h"
 #include "experiments/common/sheet.h"
 
@@ -19,6 +20,7 @@ static const char *const sections[] = {"data.size", "identity", "synthesis", "ru
 
 typedef struct Training {
     Store *store;
+    Feed feed;
     SynthesisStep *first, *same, *other, *render;    /* D alone if it goes first, step 1, step 2, samples */
     Loader *loader;
     Curve curve;
@@ -37,6 +39,7 @@ static void training_close(Training *t)
     synthesis_step_free(t->same);
     synthesis_step_free(t->other);
     synthesis_step_free(t->render);
+    feed_close(&t->feed);
     store_free(t->store);
     free(t->vectors);
     free(t->rows);
@@ -52,6 +55,10 @@ static int training_open(Context *x, const World *w, const Identity *id, Trainin
     t->vectors = must_alloc(sizeof(float) * (size_t)w->original.n * (size_t)t->dim);
     t->rows = must_alloc(sizeof(float) * (size_t)batch * (size_t)t->dim);
     t->store = store_create(x->device, seed);
+    if (t->store)
+        feed_open(&t->feed, x, t->store, w->original.n, t->dim);
+    o.set = t->feed.set;
+    o.vectors = t->feed.vectors;
     t->same = t->store ? synthesis_step_create(t->store, o, batch, 1) : NULL;
     if (t->same && o.d_first && !(t->first = synthesis_step_create(t->store, o, batch, 3)))
         return -1;
@@ -62,16 +69,25 @@ static int training_open(Context *x, const World *w, const Identity *id, Trainin
                      t->render ? t->render->plan : NULL};
     return !t->loader || context_reserve(x, "synthesis", plans, 4) ||
            store_load(t->store, id->weights, "I.") ||
-           identity_vectors(x, id, w->original.pixels, w->original.n, t->vectors) ? -1 : 0;
+           identity_vectors(x, id, w->original.pixels, w->original.n, t->vectors) ||
+           feed_fill(&t->feed, &w->original, t->vectors) ? -1 : 0;
 }
 
-/* Writes what a step needs and runs it; from[i] is the image whose identity batch row i takes. */
-static int run(Training *t, SynthesisStep *s, const uint8_t *pixels, const int32_t *from, float rate_ag, float rate_d)
+/* Pictures and identities of a step. */
+static int give(Training *t, SynthesisStep *s, const Batch *b, const int32_t *from)
 {
+    if (val_ok(s->from))
+        return prog_write(s->p, s->index, b->index) || prog_write(s->p, s->from, from);
     for (int i = 0; i < s->batch; i++)
         memcpy(t->rows + (size_t)i * (size_t)t->dim, t->vectors + (size_t)from[i] * (size_t)t->dim,
                sizeof(float) * (size_t)t->dim);
-    return prog_write(s->p, s->pixels, pixels) || prog_write(s->p, s->identity, t->rows) ||
+    return prog_write(s->p, s->pixels, b->pixels) || prog_write(s->p, s->identity, t->rows);
+}
+
+/* Writes what a step needs and runs it; from[i] is the image whose identity batch row i takes. */
+static int run(Training *t, SynthesisStep *s, const Batch *b, const int32_t *from, float rate_ag, float rate_d)
+{
+    return give(t, s, b, from) ||
            (val_ok(s->rate_ag) && prog_write(s->p, s->rate_ag, &rate_ag)) || (val_ok(s->rate_d) && prog_write(s->p, s->rate_d, &rate_d)) ||
            plan_run(s->plan);
 }
@@ -139,8 +155,8 @@ static int train(Context *x, const World *w, const Identity *id, const Stage *st
         float loss[6] = {0};
         loader_seek(t->loader, 2 * step);
         const Batch *b = loader_next(t->loader);
-        bad = (t->first && run(t, t->first, b->pixels, b->index, rate_ag, rate_d)) ||
-              run(t, t->same, b->pixels, b->index, rate_ag, rate_d);
+        bad = (t->first && run(t, t->first, b, b->index, rate_ag, rate_d)) ||
+              run(t, t->same, b, b->index, rate_ag, rate_d);
         if (bad)
             break;
         b = loader_next(t->loader);
@@ -150,7 +166,7 @@ static int train(Context *x, const World *w, const Identity *id, const Stage *st
             other[i] += other[i] >= b->index[i];
         }
         /* Losses are read when both steps are on their way: a GPU goes from one to the next without waiting. */
-        bad = run(t, t->other, b->pixels, other, rate_ag, rate_d) || plan_read(t->same->plan, t->same->gr, &loss[0]) ||
+        bad = run(t, t->other, b, other, rate_ag, rate_d) || plan_read(t->same->plan, t->same->gr, &loss[0]) ||
               plan_read(t->same->plan, t->same->kl, &loss[1]) || plan_read(t->same->plan, t->same->gd, &loss[2]) ||
               plan_read(t->same->plan, t->same->gi, &loss[3]) || plan_read(t->same->plan, t->same->d, &loss[4]) ||
               plan_read(t->other->plan, t->other->gr, &loss[5]);

@@ -83,7 +83,22 @@ static void gather_grad(KernelCall *k)
     }
 }
 
+static void take_bytes(KernelCall *k)
+{
+    int64_t n = k->out[0].shape.dim[0], rows = k->in[0].shape.dim[0], row = n ? shape_count(k->out[0].shape) / n : 0;
+#pragma omp parallel for if (n * row > CPU_SERIAL)
+    for (int64_t i = 0; i < n; i++) {
+        int64_t from = lookup_index(INT(k->in[1])[i], rows);
+        uint8_t *to = BYTES(k->out[0]) + i * row;
+        if (from < 0)
+            memset(to, 0, (size_t)row);
+        else
+            memcpy(to, BYTES(k->in[0]) + from * row, (size_t)row);
+    }
+}
+
 KERNEL(gather, cpu) = {.run = gather};
 KERNEL(gather_grad, cpu) = {.run = gather_grad};
 KERNEL(index_select, cpu) = {.run = gather};
 KERNEL(index_select_grad, cpu) = {.run = gather_grad};
+KERNEL(take_bytes, cpu) = {.run = take_bytes};

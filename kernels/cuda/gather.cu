@@ -1,7 +1,7 @@
 /* gather.cu - a thread an element of y; the gradient a thread a line along the looked-up axis, which no other thread
  * writes, so that sums need no atomics and keep the order of the axis.
- *   launch  256 threads a block
- *   bound   memory: 8 bytes an element of y and its index; the gradient 12, and 4 an element of x for the zeros; with
+ *   launch  256 threads a block; take_bytes a thread 16 bytes where rows are multiples of that, else one
+ *   bound   memory: 8 bytes an element of y and its index (take_bytes: 2 a byte); the gradient 12, and 4 an element of x for the zeros; with
  *           few long lines it is bound by the latency of one element after another */
 #include "kernels/cuda/cu.h"
 #include "kernels/cuda/cuda.h"
@@ -53,7 +53,39 @@ static void gather_grad(KernelCall *k)
                FLOATS(k->out[0]), l, lines);
 }
 
+/* Rows of `row` units. */
+template <typename Unit>
+__global__ void take_bytes_kernel(const Unit *x, const int32_t *index, Unit *y, int64_t rows, int64_t row, int64_t n)
+{
+    int64_t i = CUDA_INDEX;
+    if (i >= n)
+        return;
+    int64_t to = i / row, from = lookup_index(index[to], rows);
+    y[i] = from < 0 ? Unit{} : x[from * row + i - to * row];
+}
+
+template <typename Unit>
+static void take_units(KernelCall *k)
+{
+    int64_t n = shape_count(k->out[0].shape) / (int64_t)sizeof(Unit), row = n / k->out[0].shape.dim[0];
+    LAUNCH(take_bytes_kernel<Unit>, cuda_grid(n), CUDA_BLOCK, 0, cuda_stream(k), (const Unit *)k->in[0].data,
+           INT(k->in[1]), (Unit *)k->out[0].data, k->in[0].shape.dim[0], row, n);
+}
+
+static void take_bytes(KernelCall *k)
+{
+    int64_t n = shape_count(k->out[0].shape);
+    if (!n)
+        return;
+    int64_t row = n / k->out[0].shape.dim[0];
+    if (((uintptr_t)k->in[0].data | (uintptr_t)k->out[0].data | (uintptr_t)row) % sizeof(uint4) == 0)
+        take_units<uint4>(k);
+    else
+        take_units<uint8_t>(k);
+}
+
 KERNEL(gather, cuda) = {.run = gather};
 KERNEL(gather_grad, cuda) = {.run = gather_grad};
 KERNEL(index_select, cuda) = {.run = gather};
 KERNEL(index_select_grad, cuda) = {.run = gather_grad};
+KERNEL(take_bytes, cuda) = {.run = take_bytes};

@@ -41,7 +41,18 @@ static void gather_grad(KernelCall *k)
     }
 }
 
+static void take_bytes(KernelCall *k)
+{
+    int64_t n = k->out[0].shape.dim[0], rows = k->in[0].shape.dim[0], row = n ? COUNT(k->out[0]) / n : 0;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t from = lookup_index(INT(k->in[1])[i], rows);
+        for (int64_t j = 0; j < row; j++)
+            BYTES(k->out[0])[i * row + j] = from < 0 ? 0 : BYTES(k->in[0])[from * row + j];
+    }
+}
+
 KERNEL(gather, reference) = {.run = gather};
 KERNEL(gather_grad, reference) = {.run = gather_grad};
 KERNEL(index_select, reference) = {.run = gather};
 KERNEL(index_select_grad, reference) = {.run = gather_grad};
+KERNEL(take_bytes, reference) = {.run = take_bytes};
