@@ -1,6 +1,8 @@
 /* 430_precision.c - convolutions in bfloat16: what the CPU computes is the double reference's result of operands
  * rounded to bfloat16, where the plan says bf16; what CUDA stores in bfloat16, and how far whole steps are from double
  * then; and other answers where it cannot be had. */
+#include <dlfcn.h>
+
 #include "tests/steps.h"
 #include "tests/tolerance.h"
 
@@ -389,6 +391,20 @@ TEST(matrix_products_beside_bfloat16)
     store_free(s);
 }
 
+TEST(older_gpus_multiply_in_float)
+{
+    if (!dlsym(RTLD_DEFAULT, "fakecuda_mark"))
+        SKIP("only an emulated device can say that it is an older one");
+    setenv("FAKECUDA_CC", "75", 1);
+    ck_assert_int_eq(engine_precision("cuda:0", PRECISION_BF16), -1);
+    ck_assert_int_eq(engine_precision("cuda", PRECISION_TF32), -1);
+    MUST(engine_precision("cuda:0", PRECISION_FP32));
+    setenv("FAKECUDA_CC", "80", 1);
+    MUST(engine_precision("cuda:0", PRECISION_BF16));
+    MUST(engine_precision("cuda:0", PRECISION_FP32));
+    unsetenv("FAKECUDA_CC");
+}
+
 TEST(devices_say_what_they_cannot)
 {
     ck_assert_int_eq(engine_precision("reference", PRECISION_BF16), -1);
@@ -402,4 +418,4 @@ TEST(devices_say_what_they_cannot)
 TEST_MAIN("precision", operands_are_rounded_and_nothing_else, extreme_values_round_as_they_should,
           rounding_at_once_is_rounding_afterwards, values_between_layers_are_stored_in_bfloat16,
           whole_steps_in_bfloat16, whole_steps_with_padded_channels, matrix_products_beside_bfloat16,
-          devices_say_what_they_cannot)
+          older_gpus_multiply_in_float, devices_say_what_they_cannot)

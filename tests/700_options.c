@@ -67,9 +67,9 @@ TEST(takes_every_kind)
     free(write_file("quick.ini", "[synthesis]\nsteps = 12\n"));
     Options o;
     MUST(READ(&o, "first", "--weights", "w.pt", "--count=7", "--share", "0.25", "--grad", "--attr", "a=1", "--attr=b=2",
-              "--device", "cuda:2", "--precision", "bf16", "--threads", "2", "--jobs", "3", "--json", "--quiet",
-              "--seed", "11", "--data", "folder:/faces", "--run", "/nowhere/run", "--set", "synthesis.z=9", "--",
-              "--second"));
+              "--device", "cuda:2", "--precision", "bf16", "--deterministic", "no", "--threads", "2", "--jobs", "3",
+              "--json", "--quiet", "--seed", "11", "--data", "folder:/faces", "--run", "/nowhere/run", "--set",
+              "synthesis.z=9", "--", "--second"));
     ck_assert_str_eq(model_file, "w.pt");
     ck_assert_str_eq(out_file, "out");
     ck_assert_int_eq(count, 7);
@@ -80,6 +80,7 @@ TEST(takes_every_kind)
     ck_assert_int_eq(o.device, DEVICE_CUDA);
     ck_assert_int_eq(o.device_index, 2);
     ck_assert_int_eq(o.precision, PRECISION_BF16);
+    ck_assert_int_eq(o.deterministic, 0);
     ck_assert_int_eq(o.threads, 2);
     ck_assert_int_eq(o.jobs, 3);
     ck_assert(o.json && o.quiet);

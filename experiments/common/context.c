@@ -65,8 +65,9 @@ static int choose_device(Context *x)
         if (engine_precision(x->device, x->precision))
             return -1;
     }
-    snprintf(x->about, sizeof x->about, "device %s, %s, data %s", x->device, precision_name(x->precision),
-             o->data_spec ? o->data_spec : "portraits");
+    engine_deterministic(o->deterministic);
+    snprintf(x->about, sizeof x->about, "device %s, %s%s, data %s", x->device, precision_name(x->precision),
+             o->deterministic ? "" : ", not repeatable", o->data_spec ? o->data_spec : "portraits");
     context_threads(x, o->threads);
     return 0;
 }

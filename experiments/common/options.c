@@ -18,7 +18,7 @@ enum { MOST_OPTIONS = 64 };
 
 /* Values of common options before they are understood. */
 typedef struct Given {
-    const char *preset, *config, *run, *data, *device, *precision, *seed, *jobs;
+    const char *preset, *config, *run, *data, *device, *precision, *deterministic, *seed, *jobs;
     TextList set, keys_set;   /* of --set; of options that are keys, whose texts are ours */
     int threads, only_training, json, quiet, keys, help, version, allow_drift;
 } Given;
@@ -40,6 +40,8 @@ static int collect(const Program *p, Given *g, Option *list)
         {OPTIONS_DATA, {"data", OPTION_TEXT, "SPEC", "portraits, folder:PATH or manifest:PATH (portraits)", &g->data}},
         {OPTIONS_DEVICE, {"device", OPTION_TEXT, "NAME", "auto, cpu, cuda, cuda:N or reference (auto)", &g->device}},
         {OPTIONS_DEVICE, {"precision", OPTION_TEXT, "NAME", "fp32, tf32 or bf16 (tf32 on cuda, else fp32)", &g->precision}},
+        {OPTIONS_DEVICE, {"deterministic", OPTION_TEXT, "yes|no", "yes: only algorithms that repeat bit for bit (yes)",
+                          &g->deterministic}},
         {OPTIONS_DEVICE, {"threads", OPTION_INT, "N", "threads of the CPU (all cores)", &g->threads}},
         {OPTIONS_SEED, {"seed", OPTION_TEXT, "N", "seed of everything drawn at random (1)", &g->seed}},
         {OPTIONS_JOBS, {"jobs", OPTION_TEXT, "N", "recognisers trained side by side, each with --threads (a share of the cores);"
@@ -204,7 +206,7 @@ static int read_data(Options *o, const char *spec)
 static int read_device(Options *o, const Given *g)
 {
     static const char *const devices[] = {"auto", "cpu", "cuda", "reference"};
-    static const char *const precisions[] = {"fp32", "tf32", "bf16"};
+    static const char *const precisions[] = {"fp32", "tf32", "bf16"}, *const answers[] = {"no", "yes"};
     o->device_name = g->device ? g->device : "auto";
     if (!strncmp(o->device_name, "cuda:", 5)) {
         char *end;
@@ -221,6 +223,9 @@ static int read_device(Options *o, const Given *g)
     }
     o->precision = g->precision ? choose("precision", g->precision, precisions, 3) : -1;
     if (g->precision && o->precision < 0)
+        return -1;
+    o->deterministic = g->deterministic ? choose("deterministic", g->deterministic, answers, 2) : 1;
+    if (o->deterministic < 0)
         return -1;
     if (g->threads < 0 || g->threads > 4096)
         return fail("--threads %d: 1 to 4096 was expected", g->threads);

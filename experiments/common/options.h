@@ -22,7 +22,7 @@ enum {
     OPTIONS_CONFIG = 1 << 0,   /* --preset --config --set --keys */
     OPTIONS_RUN    = 1 << 1,   /* --run --allow-drift */
     OPTIONS_DATA   = 1 << 2,   /* --data */
-    OPTIONS_DEVICE = 1 << 3,   /* --device --precision --threads */
+    OPTIONS_DEVICE = 1 << 3,   /* --device --precision --deterministic --threads */
     OPTIONS_SEED   = 1 << 4,   /* --seed */
     OPTIONS_JOBS   = 1 << 5,   /* --jobs */
     OPTIONS_JSON   = 1 << 6,   /* --json */
@@ -75,6 +75,7 @@ typedef struct Options {
     int            device_index;   /* of cuda:N */
     const char    *device_name;    /* as given: "cuda:1" */
     int            precision;      /* a Precision, or -1: the device's own, tf32 on cuda and fp32 elsewhere */
+    int            deterministic;  /* only algorithms that repeat bit for bit */
     int            threads;        /* 0: as many as there are cores */
     int            jobs;           /* trainings side by side; 0: one for each core; JOBS_CONFIG if not given */
     int            only_training;  /* this process makes that one of the list alone, from 1 (jobs.h); 0: all */
