@@ -144,7 +144,8 @@ static bool not_here(const Device *d, Format from, Format to)
 static void check_reorder(const char *device)
 {
     static const int64_t shapes[][4] = {{2, 3, 4, 5}, {2, 17, 3, 3}, {1, 32, 1, 1}, {3, 40, 7, 5}, {1, 1, 1, 1},
-                                         {2, 70, 9, 9}, {2, 130, 1, 3}, {1, 3, 40, 30}};
+                                         {2, 70, 9, 9}, {2, 130, 1, 3}, {1, 3, 40, 30},
+                                         {5, 1500, 1, 2}, {2, 300, 3, 3}, {70, 33, 1, 1}, {2, 1, 50, 50}};
     Device *d = device_open(device);
     HAVE(d);
     const KernelDef *kernel = kernel_find("reorder", d, NULL);

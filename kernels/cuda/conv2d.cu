@@ -6,7 +6,8 @@
  * who read it.  Another side (pictures of 3 channels) is any float and is padded with channels of zeros on its way
  * into or out of the workspace.  In FP32 nothing is gained by padding: one odd side makes all of it plain, as groups
  * do.
- * Algorithms are cuDNN's numbers.
+ * Algorithms are cuDNN's numbers.  cuDNN adds a bias itself only with one algorithm and a ReLU only behind it; here
+ * rectifiers are leaky and the paper's convolutions have no bias, so the bias is a launch of its own.
  *   launch  bias: a thread 16 bytes of y, 256 a block; padding: reorder.cu
  *   bound   bias: memory, 8 bytes an element of y, 4 in bfloat16 */
 #include "kernels/cuda/reorder.h"

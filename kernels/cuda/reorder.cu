@@ -1,7 +1,8 @@
 /* reorder.cu - changes of format; what inputs and weights of convolutions pass through (reorder.h).
  *   in, out  (images, channels, pixels), either order, float or bfloat16
  *   launch   a block of 256 threads a tile of 2,048 elements through shared memory, so that both sides are read and
- *            written along their memory: 64 channels by 32 pixels of an image, or fewer channels and more pixels
+ *            written along their memory: 64 channels by 32 pixels of an image, or fewer of the one and more of the
+ *            other; what keeps its order, bfloat16 apart, is one long row
  *   bound    memory: 8 bytes an element between floats, 6 to or from bfloat16 */
 #include "kernels/cuda/reorder.h"
 
@@ -11,7 +12,8 @@
 
 namespace {
 
-constexpr int TILE = 2048, TILE_CHANNELS = 64, TILE_ROUNDS = TILE / CUDA_BLOCK;
+/* A tile's rows are padded to odd lengths: at most by half. */
+constexpr int TILE = 2048, TILE_CHANNELS = 64, TILE_ROUNDS = TILE / CUDA_BLOCK, TILE_PADDED = TILE + TILE / 2;
 
 struct Order {
     int64_t pixels, from_channels, to_channels, channel_tiles, pixel_tiles;
@@ -42,7 +44,7 @@ __device__ int64_t side_place(bool last, int64_t image, int64_t channel, int64_t
 template <typename X, typename Y>
 __global__ void reorder_kernel(Y *y, const X *x, Order o)
 {
-    __shared__ float tile[TILE + TILE_CHANNELS];
+    __shared__ float tile[TILE_PADDED];
     int64_t b = blockIdx.x, image = b / (o.channel_tiles * o.pixel_tiles);
     int64_t c0 = b % o.channel_tiles * o.channels, p0 = b / o.channel_tiles % o.pixel_tiles * o.run;
     int elements = o.channels * o.run;
@@ -123,18 +125,23 @@ ReorderSide reorder_side(const Tensor *t)
 void reorder_run(cudaStream_t stream, ReorderSide to, ReorderSide from, int64_t images, int64_t pixels)
 {
     Order o = {};
+    if (to.channels == from.channels && (to.last == from.last || pixels == 1 || to.channels == 1)) {
+        pixels *= images * to.channels;
+        images = to.channels = from.channels = 1;
+        to.last = from.last = false;
+    }
     o.pixels = pixels;
     o.from_channels = from.channels;
     o.to_channels = to.channels;
     o.from_last = from.last;
     o.to_last = to.last;
-    o.channels = (int)(to.channels < TILE_CHANNELS ? to.channels : TILE_CHANNELS);
-    if (!o.channels)
+    if (!to.channels || !pixels)
         return;
+    int64_t most = TILE / pixels / 32 * 32;   /* channels whose small maps fill a tile */
+    most = most < TILE_CHANNELS ? TILE_CHANNELS : most;
+    o.channels = (int)(to.channels < most ? to.channels : most);
     o.run = (int)(pixels < TILE / o.channels ? pixels : TILE / o.channels);
     o.pitch = o.run | 1;
-    if (!o.run)
-        return;
     o.channel_tiles = (to.channels + o.channels - 1) / o.channels;
     o.pixel_tiles = (pixels + o.run - 1) / o.run;
     if (from.half && to.half)
