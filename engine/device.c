@@ -21,7 +21,8 @@ static const BackendEntry *backend_of(const char *device)
     for (const BackendEntry *b = backend_table; b->name; b++)
         snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", *known ? ", " : "", b->name);
     if (stem == 4 && !strncmp(device, "cuda", stem))
-        fail("device %s: this build was made without CUDA: with NVIDIA's toolkit, make CUDA=1 NVCC=/path/to/nvcc", device);
+        fail("device %s: this build was made without CUDA: with NVIDIA's toolkit, make CUDA=1 NVCC=/path/to/nvcc",
+             device);
     else
         fail("device %s: this build knows only %s", device, known);
     return NULL;

@@ -79,8 +79,9 @@ int plans_reserve(Plan *const *plans, int n, PlanMemory *memory)
     if (memory)
         *memory = m;
     if (d && m.total && m.arena > d->arena_bytes && m.arena - d->arena_bytes > m.available)
-        return fail("plan %s does not fit: it needs %.0f MiB of scratch memory beside %.0f MiB that parameters, inputs and "
-                    "results hold, and %.0f of the device's %.0f MiB are free: use a smaller batch, image size or width",
+        return fail("plan %s does not fit: it needs %.0f MiB of scratch memory beside %.0f MiB that parameters, inputs "
+                    "and results hold, and %.0f of the device's %.0f MiB are free: use a smaller batch, image size or "
+                    "width",
                     largest->name, (double)m.arena / MiB, (double)m.held / MiB,
                     (double)(m.available + d->arena_bytes) / MiB, (double)m.total / MiB);
     return d ? arena_reserve(d, m.arena) : 0;

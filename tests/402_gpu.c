@@ -24,7 +24,7 @@ typedef struct Machine {
 } Machine;
 static const Machine machines[] = {
     {"FAKECUDA_DRIVER", "0", "cuda: no usable GPU: no NVIDIA driver is installed here"},
-    {"FAKECUDA_DRIVER", "12040", "cuda: no usable GPU: the driver is too old: it knows CUDA up to 12.4 and this build needs 13.0"},
+    {"FAKECUDA_DRIVER", "12040", "the driver is too old: it knows CUDA up to 12.4 and this build needs 13.0"},
     {"FAKECUDA_DEVICES", "0", "cuda: no usable GPU: the driver is here and sees none"},
     {"FAKECUDA_CC", "70", "cuda:0: no usable GPU: it is an sm_70 and the oldest that guise runs on is sm_75"},
     {"FAKECUDA_MEMORY", "100", "cuda:0: no usable GPU: 100 of its 100 MiB are free and 128 are the least"},
@@ -60,7 +60,8 @@ TEST(says_what_is_missing)
     Outcome o = RUN(0, "bench", "--only", "f", "--repeat", "1");
     EXPECT(o, 0, "device cuda:0");
     ck_assert_ptr_null(strstr(o.text, "the CPU is used"));
-    EXPECT(RUN(0, "op", "tanh", "--bench", "--shapes", "16", "--backend", "cuda:1"), 1, "GPUs here are numbered 0 to 0");
+    EXPECT(RUN(0, "op", "tanh", "--bench", "--shapes", "16", "--backend", "cuda:1"), 1,
+           "GPUs here are numbered 0 to 0");
     setenv("FAKECUDA_CC", "120", 1);   /* younger than all: the driver compiles for it */
     EXPECT(RUN(0, "bench", "--only", "f", "--repeat", "1"), 0, "device cuda:0");
     unsetenv("FAKECUDA_CC");
@@ -133,8 +134,8 @@ TEST(what_does_not_fit_is_refused)
     Plan *plan = square(p, 1 << 20, &x);   /* 4 TiB a value; the program itself takes 4 MiB */
     size_t before = s->device->arena_bytes;
     ck_assert_int_eq(plans_reserve(&plan, 1, NULL), -1);
-    ck_assert_msg(strstr(error_text(), "plan test does not fit: it needs ") && strstr(error_text(), "use a smaller batch"),
-                  "%s", error_text());
+    ck_assert_msg(strstr(error_text(), "plan test does not fit: it needs ") &&
+                  strstr(error_text(), "use a smaller batch"), "%s", error_text());
     ck_assert_uint_eq(s->device->arena_bytes, before);
     ck_assert_int_eq(plan_run(plan), -1);   /* who does not ask first is refused as well */
     ck_assert_msg(strstr(error_text(), "do not fit") && strstr(error_text(), "plan test"), "%s", error_text());
@@ -281,7 +282,8 @@ TEST(profiles_time_ops_by_events)
     for (int i = 0; i < RUNS; i++)
         MUST(plan_run(plan));
     for (int i = 0; i < plan->nsteps; i++)
-        ck_assert_msg(plan->steps[i].seconds > 0 && plan->steps[i].seconds < 60, "step %d: %g s", i, plan->steps[i].seconds);
+        ck_assert_msg(plan->steps[i].seconds > 0 && plan->steps[i].seconds < 60, "step %d: %g s", i,
+                      plan->steps[i].seconds);
     if (emulated()) {
         ck_assert_int_eq(counts().ranges, RUNS * plan->nsteps);
         ck_assert_int_eq(live().ranges, 0);
@@ -291,5 +293,5 @@ TEST(profiles_time_ops_by_events)
 }
 
 TEST_MAIN("the CUDA backend's host side", says_what_is_missing, a_build_without_cuda_says_so,
-          memory_is_taken_before_the_first_step, what_does_not_fit_is_refused, uploads_go_beside_what_runs, long_uploads,
-          without_graphs, profiles_time_ops_by_events)
+          memory_is_taken_before_the_first_step, what_does_not_fit_is_refused, uploads_go_beside_what_runs,
+          long_uploads, without_graphs, profiles_time_ops_by_events)

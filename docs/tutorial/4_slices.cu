@@ -16,7 +16,7 @@ __global__ static void partial_kernel(Problem p, Maps m)
 {
     __shared__ float n[ROWS][TILE], mean[ROWS][TILE], squares[ROWS][TILE];
     int lane = (int)threadIdx.x / TILE, column = (int)threadIdx.x % TILE, c = (int)blockIdx.x * TILE + column;
-    int first = (int)blockIdx.y * SLICE, end = first + SLICE < p.images * p.pixels ? first + SLICE : p.images * p.pixels;
+    int rows = p.images * p.pixels, first = (int)blockIdx.y * SLICE, end = first + SLICE < rows ? first + SLICE : rows;
     Moments v = {0, 0, 0};
     for (int row = first + lane; row < end && c < p.channels; row += ROWS)
         v = merge(v, Moments{1, load(m.x + (size_t)row * p.channels + c), 0});
@@ -50,7 +50,7 @@ __global__ static void finish_kernel(Problem p, Maps m)
 __global__ static void apply_kernel(Problem p, Maps m)
 {
     int lane = (int)threadIdx.x / TILE, c = (int)blockIdx.x * TILE + (int)threadIdx.x % TILE;
-    int first = (int)blockIdx.y * SLICE, end = first + SLICE < p.images * p.pixels ? first + SLICE : p.images * p.pixels;
+    int rows = p.images * p.pixels, first = (int)blockIdx.y * SLICE, end = first + SLICE < rows ? first + SLICE : rows;
     if (c >= p.channels)
         return;
     float mean = m.mean[c], scale = m.gamma[c] * m.rstd[c], beta = m.beta[c];

@@ -19,14 +19,13 @@ static int compute(const char *device, const float *x, double *y, bool tell)
     Val in = prog_input(p, "x", F32, SHAPE(B, C, SIDE, SIDE));
     Val gamma = prog_param(p, "gamma", SHAPE(C), (Init){INIT_UNIFORM, 2}), beta = prog_param(p, "beta", SHAPE(C),
                                                                                           (Init){INIT_NORMAL, 1});
-    BatchNorm n = op_batch_norm(in, gamma, beta, NONE, NONE, (BatchNormAttrs){.training = true, .groups = 1, .eps = 1e-5f,
-                                                                             .momentum = 0.1f});
+    BatchNorm n = op_batch_norm(in, gamma, beta, NONE, NONE, (BatchNormAttrs){.training = true});
     Val out = op_leaky_relu(n.y, 0.2f);
     Plan *plan = plan_compile(p, (PlanOpts){.name = "step 6", .outputs = VALS(out)});
     int bad = !plan || prog_write(p, in, x) || plan_run(plan) || plan_read_double(plan, out, y);
     for (int i = 0; tell && !bad && i < plan->nsteps; i++)
-        printf("6 the engine, %-37s (%d, %d, %d): %.2f bytes an element by its cost\n", plan->steps[i].call.op->name, B, C,
-               SIDE * SIDE, plan->steps[i].bytes / N);
+        printf("6 the engine, %-37s (%d, %d, %d): %.2f bytes an element by its cost\n", plan->steps[i].call.op->name,
+               B, C, SIDE * SIDE, plan->steps[i].bytes / N);
     plan_free(plan);
     prog_free(p);
     store_free(s);

@@ -1,5 +1,5 @@
-/* merge.h - two sets of numbers, each known by count, mean and sum of squared deviations, become one (Chan, Golub, LeVeque:
- * "Updating formulae and a pairwise algorithm for computing sample variances", 1979). */
+/* merge.h - two sets of numbers, each known by count, mean and sum of squared deviations, become one (Chan, Golub,
+ * LeVeque: "Updating formulae and a pairwise algorithm for computing sample variances", 1979). */
 #ifndef GUISE_TUTORIAL_MERGE_H
 #define GUISE_TUTORIAL_MERGE_H
 

@@ -1,7 +1,7 @@
 /* tutorial.h - what the steps share: the problem, its answer by plain loops, and the counting of bytes.
  *
- * Each step computes y = leaky_relu(batch_norm(x)) of a map x with B images, C channels and P pixels, training mode: per
- * channel, mean and variance are those of its B P numbers.  A step reads and writes maps through load() and store(),
+ * Each step computes y = leaky_relu(batch_norm(x)) of a map x with B images, C channels and P pixels, training mode:
+ * per channel, mean and variance are those of its B P numbers.  A step reads and writes maps through load() and store(),
  * which under the emulator count the bytes that they move.  With nvcc and a GPU the time of a large map is measured
  * too.  Run by docs/tutorial/run.sh. */
 #ifndef GUISE_TUTORIAL_H
@@ -83,8 +83,8 @@ static inline float *on_device(const std::vector<float> &host)
 
 typedef void (*StepFunction)(const Problem &p, const Maps &m, cudaStream_t stream);
 
-/* Runs the step once on a small map (and, on a GPU, many times on a large one); 0 if it is right to `tolerance` and moved
- * the bytes per element that it says. */
+/* Runs the step once (and, on a GPU, many times if it is to be timed); 0 if it is right to 1e-5 and moved the bytes per
+ * element that it says. */
 static int solve(const Problem &p, const char *what, bool channels_last, StepFunction step, double bytes, bool timed)
 {
     size_t n = (size_t)p.images * p.channels * p.pixels;
@@ -116,10 +116,13 @@ static int solve(const Problem &p, const char *what, bool channels_last, StepFun
     MUST_CUDA(cudaStreamSynchronize(stream));
     MUST_CUDA(cudaMemcpy(y.data(), m.y, n * sizeof(float), cudaMemcpyDeviceToHost));
     double worst = 0;
-    for (size_t i = 0; i < n; i++)
-        worst = fmax(worst, !(fabs((double)y[i] - want[i]) < 1e9) ? 1e9 : fabs((double)y[i] - want[i]) / (1 + fabs(want[i])));
+    for (size_t i = 0; i < n; i++) {
+        double off = fabs((double)y[i] - want[i]) / (1 + fabs(want[i]));
+        worst = fmax(worst, off < 1e9 ? off : 1e9);   /* not a number counts as far off */
+    }
     bool right = worst < 1e-5;
-    printf("%-52s (%d, %d, %d): largest error %.1e%s", what, p.images, p.channels, p.pixels, worst, right ? "" : ": WRONG");
+    printf("%-52s (%d, %d, %d): largest error %.1e%s", what, p.images, p.channels, p.pixels, worst,
+           right ? "" : ": WRONG");
 #ifndef __CUDACC__
     double counted = (double)moved / (double)n;
     printf(", %.2f bytes an element%s", counted, counted == bytes ? "" : ": NOT WHAT IT SAYS");

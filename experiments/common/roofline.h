@@ -12,8 +12,8 @@ typedef struct Roofline {
     char   machine[160];    /* processor and its clock as the system states it, or the device */
 } Roofline;
 
-/* Measures on a device of this name for about half a second; 0 or -1.  On CUDA matrices have a side of 8192 and 1 GiB is
- * copied; GUISE_ROOFLINE=N takes a side of N and copies 16 N N bytes, for devices that are only emulated. */
+/* Measures on a device of this name for about half a second; 0 or -1.  On CUDA matrices have a side of 8192 and 512 MiB
+ * are copied; GUISE_ROOFLINE=N takes a side of N and copies 8 N N bytes, for devices that are only emulated. */
 int roofline_measure(const char *device, Roofline *out);
 
 /* Seconds of a monotonic clock. */

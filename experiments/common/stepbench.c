@@ -155,8 +155,8 @@ static int open_synthesis(Work *w, const WorkOpts *o)
 static int open_recognition(Work *w, const WorkOpts *o)
 {
     w->store[0] = store_create(o->device, 1);
-    return w->store[0] ? add_recognition(w, w->store[0], paper_recogniser(), o->batch ? o->batch : 16, o->batch > 0, 482,
-                                         "", "ResNet-50") : -1;
+    return w->store[0] ? add_recognition(w, w->store[0], paper_recogniser(), o->batch ? o->batch : 16, o->batch > 0,
+                                         482, "", "ResNet-50") : -1;
 }
 
 static int open_encoding(Work *w, const WorkOpts *o)

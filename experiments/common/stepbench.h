@@ -63,7 +63,8 @@ extern const WorkKind work_kinds[];
 int  work_open(Work *w, const WorkKind *kind, const WorkOpts *o);
 void work_close(Work *w);
 
-/* Runs a row (writes its inputs and runs, as often as is queued, then waits) and says how long one run took; 0 or -1. */
+/* Runs a row (writes its inputs and runs, as often as is queued, then waits) and says how long one run took; 0 or
+ * -1. */
 int  work_run(WorkRow *row, double *seconds);
 
 /* Bytes of everything that the row's store holds. */

@@ -99,7 +99,8 @@ static Stage *stage_take(Cuda *c, size_t bytes)
     if (s->used && check(cudaEventSynchronize(s->taken), "waiting for an upload"))
         return NULL;
     stage_free(s);
-    if (check(cudaMallocHost(&s->pinned, room), "pinned memory") || check(cudaMalloc(&s->device, room), "upload memory"))
+    if (check(cudaMallocHost(&s->pinned, room), "pinned memory") ||
+        check(cudaMalloc(&s->device, room), "upload memory"))
         return NULL;
     s->bytes = room;
     return s;
@@ -313,12 +314,13 @@ static int count_gpus(void)
         if (!driver)
             fail("cuda: no usable GPU: no NVIDIA driver is installed here (libcuda.so.1): install it, %s", advice);
         else
-            fail("cuda: no usable GPU: the driver is too old: it knows CUDA up to %d.%d and this build needs %d.%d: update "
-                 "the driver, build with an older nvcc, %s", driver / 1000, driver % 1000 / 10, runtime / 1000,
+            fail("cuda: no usable GPU: the driver is too old: it knows CUDA up to %d.%d and this build needs %d.%d: "
+                 "update the driver, build with an older nvcc, %s", driver / 1000, driver % 1000 / 10, runtime / 1000,
                  runtime % 1000 / 10, advice);
     } else if (status == cudaErrorNoDevice || status == cudaSuccess) {
         if (visible)
-            fail("cuda: no usable GPU: the driver shows none, CUDA_VISIBLE_DEVICES=%s: change that, %s", visible, advice);
+            fail("cuda: no usable GPU: the driver shows none, CUDA_VISIBLE_DEVICES=%s: change that, %s", visible,
+                 advice);
         else
             fail("cuda: no usable GPU: the driver is here and sees none: nvidia-smi says what it has, %s", advice);
     } else {
@@ -338,16 +340,17 @@ static int check_generation(int index)
         return -1;
     int here = 10 * major + minor;
     if (here < OLDEST)
-        return fail("cuda:%d: no usable GPU: it is an sm_%d and the oldest that guise runs on is sm_%d: use another GPU, or "
-                    "--device cpu", index, here, OLDEST);
+        return fail("cuda:%d: no usable GPU: it is an sm_%d and the oldest that guise runs on is sm_%d: use another GPU, "
+                    "or --device cpu", index, here, OLDEST);
     for (const char *at = CUDA_ARCHS; *at; at += strcspn(at, " "), at += strspn(at, " ")) {
         int arch = atoi(at);
         known = known || (arch / 10 == major && arch <= here);
         newest = arch > newest ? arch : newest;
     }
-    return known || here > newest ? 0
-                                  : fail("cuda:%d: no usable GPU: it is an sm_%d and this build holds kernels for %s: build "
-                                         "with make ARCHS=\"%d\", or run with --device cpu", index, here, CUDA_ARCHS, here);
+    if (known || here > newest)
+        return 0;
+    return fail("cuda:%d: no usable GPU: it is an sm_%d and this build holds kernels for %s: build with "
+                "make ARCHS=\"%d\", or run with --device cpu", index, here, CUDA_ARCHS, here);
 }
 
 static int check_memory(int index)
@@ -355,11 +358,11 @@ static int check_memory(int index)
     size_t available = 0, total = 0;
     if (check(cudaMemGetInfo(&available, &total), "memory of the GPU"))
         return fail_in("cuda:%d: no usable GPU", index);
-    return available >= FREE_LEAST ? 0
-                                   : fail("cuda:%d: no usable GPU: %.0f of its %.0f MiB are free and %.0f are the least: other "
-                                          "programs hold them (nvidia-smi), or run with --device cpu", index,
-                                          (double)available / 1048576, (double)total / 1048576,
-                                          (double)FREE_LEAST / 1048576);
+    if (available >= FREE_LEAST)
+        return 0;
+    return fail("cuda:%d: no usable GPU: %.0f of its %.0f MiB are free and %.0f are the least: other programs hold them "
+                "(nvidia-smi), or run with --device cpu", index, (double)available / 1048576, (double)total / 1048576,
+                (double)FREE_LEAST / 1048576);
 }
 
 static Device *open_cuda(const char *argument)

@@ -390,8 +390,8 @@ def main():
             print(f"  {row['name']:28} {q['median']:9.1f} [{q['q1']:8.1f},{q['q3']:8.1f}] "
                   f"{1e3 * r['images'] / q['median']:9.1f}  {ratio}", flush=True)
     if o.json:
-        json.dump({"torch": torch.__version__, "device": torch.cuda.get_device_name() if cuda else "cpu", "threads": o.threads, "rounds": o.rounds, "steps": o.steps,
-                   "works": results}, sys.stdout, indent=1)
+        json.dump({"torch": torch.__version__, "device": torch.cuda.get_device_name() if cuda else "cpu",
+                   "threads": o.threads, "rounds": o.rounds, "steps": o.steps, "works": results}, sys.stdout, indent=1)
         print()
 
 
