@@ -23,10 +23,10 @@ Q       := $(if $(V),,@)
 
 OPENMP  ?= -fopenmp
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined,)
-WARN     := -Wall -Wextra
+WARN     := -Wall -Wextra $(if $(OPENMP),,-Wno-unknown-pragmas)
 CPPFLAGS += -I. -I$(BUILD)/gen -D_GNU_SOURCE $(if $(findstring cuda/device,$@),-DCUDA_ARCHS='"$(ARCHS)"')
 CFLAGS   += -std=c11 -O$(if $(SAN),1,3) -g $(OPENMP) -fPIC -fno-math-errno -ffp-contract=off $(WARN) $(SANFLAGS)
-LDLIBS   := -lm
+LDLIBS   := -lm $(if $(OPENMP),,-lgomp)
 FACELIBS := -lpng -ljpeg -lz -linih
 # of programs: the library above them, and in a bundle those that it brings; LD_LIBRARY_PATH goes first
 RPATH    := -Wl,--enable-new-dtags,-rpath,'$$ORIGIN/..',-rpath,'$$ORIGIN/../lib'
