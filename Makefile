@@ -23,7 +23,7 @@ Q       := $(if $(V),,@)
 
 OPENMP  ?= -fopenmp
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined,)
-WARN     := -Wall -Wextra $(if $(OPENMP),,-Wno-unknown-pragmas)
+WARN     := -Wall -Wextra $(if $(OPENMP),,-Wno-unknown-pragmas -Wno-unused-parameter)
 CPPFLAGS += -I. -I$(BUILD)/gen -D_GNU_SOURCE $(if $(findstring cuda/device,$@),-DCUDA_ARCHS='"$(ARCHS)"')
 CFLAGS   += -std=c11 -O$(if $(SAN),1,3) -g $(OPENMP) -fPIC -fno-math-errno -ffp-contract=off $(WARN) $(SANFLAGS)
 LDLIBS   := -lm $(if $(OPENMP),,-lgomp)
