@@ -82,7 +82,8 @@ static void upsample_interleave(KernelCall *k)
         for (int64_t row = 0; row < m.H; row++) {
             int64_t n = plane / m.planes, p = plane % m.planes, a = row % 2;
             const float *bias = biased ? FLOATS(k->in[1]) + p * m.lanes : none, *z = FLOATS(k->in[0]);
-            const float *even = z + small_row(m, n, p, a, 0, row / 2 + a), *odd = z + small_row(m, n, p, a, 1, row / 2 + a);
+            const float *even = z + small_row(m, n, p, a, 0, row / 2 + a);
+            const float *odd = z + small_row(m, n, p, a, 1, row / 2 + a);
             float *y = FLOATS(k->out[0]) + (plane * m.H + row) * m.W * m.lanes;
             if (m.lanes == LANES)
                 merge_row(y, even, odd, bias, m.W / 2, LANES);
@@ -119,7 +120,8 @@ static void formats(FormatChoice *f)
     f->in[0] = f->out[0] = f->in[0] == C16 && channels % LANES == 0 ? C16 : PLAIN;
 }
 
-/* in: x (B,C,H,W) and w (F,C,3,3).  Forward and both gradients, batch 8, one thread, processor time, beside other work:
+/* in: x (B,C,H,W) and w (F,C,3,3).  Between 1x1 convolutions, forward and backward, batch 8, processor time of one
+ * thread:
  *   float, from 32 channels on    Winograd on the large map is faster by up to 1.4 times (Table 7), or as fast
  *   float, fewer                  32 to 16 at 16x16 and 32x32 takes half the time of the direct kernel
  *   bfloat16                      0.6 to 0.8 of the time (Table 7 at 4x4 to 64x64; 8x8: 0.98), 0.5 to 0.7 of that of
