@@ -104,7 +104,24 @@ extern "C" {
     X(hair_volume,     1.0f, .18f, .55f, 1.5f,   0, -.2f, 0, .2f,        "factor")                                  \
     X(hair_part,       .00f, 2.2f, -3.8f, 3.8f,  0, 0, 0, 0,             "cm, parting's distance from the middle")  \
     X(hairline_y,     6.30f, .55f, 4.9f, 7.9f,   .1f, .15f, 0, 0,        "cm, height in the middle")                \
-    X(hair_recess,     .20f, .60f, -.4f, 1.9f,   .5f, .35f, 0, 0,        "0..1.9, bays at the temples")
+    X(hair_recess,     .20f, .60f, -.4f, 1.9f,   .5f, .35f, 0, 0,        "0..1.9, bays at the temples")             \
+    X(eye_round,       .00f, .40f, -.9f, .9f,    -.1f, -.1f, -.1f, 0,    "-1 almond .. 1 round opening")            \
+    X(eye_peak,       -.08f, .20f, -.5f, .45f,   0, 0, .1f, 0,           "-1..1, where the upper lid is highest")   \
+    X(eye_fold,       -.40f, .36f, 0, 1,         0, -.1f, .8f, 0,        "0..1, fold over the inner corner")        \
+    X(lid_low,         .00f, .30f, -.7f, .7f,    .1f, .25f, 0, 0,        "-1 straight .. 1 drooping lower lid")     \
+    X(lash,            .50f, .20f, .05f, 1,      -.65f, -.2f, 0, .1f,    "0..1, darkness of the lashes")            \
+    X(lid_tone,        .25f, .25f, 0, 1,         -.3f, .15f, 0, .3f,     "0..1, darkness of the lids' skin")        \
+    X(wing_size,      1.00f, .13f, .68f, 1.38f,  .1f, .15f, .1f, .4f,    "factor, wings of the nose")               \
+    X(wing_up,         .00f, .14f, -.35f, .35f,  0, -.1f, 0, 0,          "cm, wings above the base")                \
+    X(tip_round,       .00f, .35f, -.8f, .8f,    .1f, .1f, .1f, .3f,     "-1 pointed .. 1 round tip")               \
+    X(columella,       .00f, .13f, -.3f, .3f,    0, .2f, 0, -.1f,        "cm, lower than the wings")                \
+    X(fold_depth,      .10f, .14f, 0, .5f,       .1f, .4f, 0, 0,         "cm, folds from nose to mouth")            \
+    X(lip_edge,        .50f, .25f, 0, 1,         -.35f, -.35f, 0, .2f,   "0 faint .. 1 sharp border of the lips")   \
+    X(lip_tone,        .00f, .40f, -1, 1,        0, 0, 0, .2f,           "-1 pale .. 1 dark lips")                  \
+    X(mouth_wave,      .00f, .50f, -1.2f, 1.2f,  0, 0, 0, 0,             "-1 bowed .. 1 wavy line between the lips") \
+    X(jowl,           -.30f, .35f, 0, 1,         .1f, .7f, 0, 0,         "0..1, cheeks hanging at the jaw")         \
+    X(temple,          .00f, .25f, -.6f, .6f,    0, .2f, -.1f, 0,        "cm, hollow temples")                      \
+    X(lid_hollow,      .00f, .25f, -.6f, .6f,    .1f, .4f, -.4f, 0,      "cm, hollow between lid and brow")
 
 /* Numbers of a look: X(name, mean, deviation, low, high, meaning).  Normal, kept in [low, high]; uniform in
  * [low, high] where the deviation is 0. */
@@ -206,7 +223,7 @@ typedef struct PortraitCamera {
 } PortraitCamera;
 
 /* Raised whenever the same numbers give another picture, so that nothing made before is mistaken for the same. */
-enum { PORTRAIT_VERSION = 1 };
+enum { PORTRAIT_VERSION = 2 };
 
 enum { PORTRAIT_CAMERAS = 5, PORTRAIT_MIN_SIZE = 16, PORTRAIT_MAX_SIZE = 512 };
 /* 0 "studio" (Original), 1 "london", 2 "multipie", 3 "frav2d" (Validation and Test), 4 "mixed" (pretraining: wide). */

@@ -262,17 +262,21 @@ void sitter_beard(const Sitter *s, float x, float y, float *beard, float *stubbl
     float line = base - 1.1f + 4.3f * ramp(4.0f, 6.8f, ax);
     float jaw = s->chin_y - .2f + 3.2f * sqr(ax / (.5f * p->jaw_width));
     float cheek = ramp(.8f, -.7f, y - line + ragged) * ramp(jaw - 1.5f, jaw + .7f, y);
-    float above = hill2(x / (1.22f * p->mouth_width), (y - mixf(base, q.top, .55f)) / maxf(.75f * (base - q.top), .3f));
+    /* the moustache follows the lip and droops past its corners */
+    float lip_y = q.m < 1 ? q.top : mouth + .1f, reach = 1.12f * p->mouth_width;
+    float over = y - lip_y + .4f * ragged + .8f * maxf(q.m - .75f, 0);
+    float above = ramp(reach, .8f * reach, ax) * ramp(-.05f, .25f, over);
+    above *= ramp(.0f, .45f, base - .15f * ax - y + .3f * ragged) * (1 - .35f * hill(x / .5f));
     float below = 1 - .7f * hill2((ax - 1.25f) / 1.4f, (y - q.bottom + .3f) / .7f);
     float chin = ramp(p->mouth_width + .3f, p->mouth_width - .5f, ax) * ramp(.5f, -.3f, y - mouth);
     float lower = cheek * below * ramp(.2f, -.7f, y - mouth - 1.4f * ramp(2, 4, ax));
-    float area = on_lip ? 0 : maxf(lower, .95f * clampf(2.2f * above, 0, 1));
+    float area = on_lip ? 0 : maxf(lower, .95f * above);
     *stubble = area * s->man;
     switch (p->beard) {
     case PORTRAIT_SHORT_BEARD: *beard = .55f * area; break;
     case PORTRAIT_FULL_BEARD: *beard = area; break;
-    case PORTRAIT_GOATEE: *beard = area * maxf(chin, clampf(2 * above, 0, 1)); break;
-    case PORTRAIT_MOUSTACHE: *beard = area * clampf(2.4f * above, 0, 1) * (y > mouth); break;
+    case PORTRAIT_GOATEE: *beard = area * maxf(chin, above); break;
+    case PORTRAIT_MOUSTACHE: *beard = area * above * ramp(mouth - 1, mouth, y); break;
     default: break;
     }
 }

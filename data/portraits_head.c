@@ -100,41 +100,6 @@ Vec sitter_pose(const Sitter *s, Vec p, float y0)
     return blend(p, turned, ramp(-17.5f, -11.5f, y0));
 }
 
-/* ---- curves */
-
-Lips sitter_lips(const Sitter *s, float x)
-{
-    const PortraitPerson *p = s->person;
-    Lips q;
-    q.m = absf(x) / p->mouth_width;
-    float in = maxf(1 - q.m * q.m, 0), edge = root(in);
-    q.middle = s->mouth_y + p->mouth_corner * q.m * q.m;
-    q.middle += 0.06f * hill((q.m - 0.36f) / 0.5f) - 0.07f * hill(q.m / 0.35f);
-    float bow = 1 - 0.8f * p->lip_bow * hill(q.m / 0.26f) + 0.14f * hill((q.m - 0.27f) / 0.36f);
-    q.top = q.middle + p->lip_upper * (0.68f * in + 0.32f * edge) * bow;
-    q.bottom = q.middle - p->lip_lower * (0.45f * in + 0.55f * edge);
-    return q;
-}
-
-Lids sitter_lids(const Sitter *s, float x, float y)
-{
-    const PortraitPerson *p = s->person;
-    const PortraitLook *l = s->look;
-    Lids q;
-    float ex = absf(x) - p->eye_spacing;
-    q.u = ex / p->eye_width;
-    q.v = y - p->eye_tilt * ex;
-    float in = maxf(1 - q.u * q.u, 0), edge = root(in), smile = maxf(l->smile, 0);
-    float up = 0.55f * p->eye_opening * (1 + 0.14f * l->brow_raise);
-    float low = 0.44f * p->eye_opening * (1 - 0.28f * smile);
-    /* The upper lid peaks towards the nose, the lower lid sags towards the temple. */
-    float open = up * (0.5f * edge + 0.5f * in) * (1 - 0.16f * q.u);
-    q.bottom = -low * (0.4f * edge + 0.6f * in) * (1 + 0.16f * q.u);
-    q.top = mixf(open, q.bottom + 0.02f, l->lid_close);
-    q.crease = q.top + p->lid_crease * (1 - 0.3f * absf(q.u)) * (1 - 0.4f * l->lid_close) + 0.3f * l->lid_close;
-    return q;
-}
-
 /* ---- relief */
 
 /* A hill on the face; `pair` also puts its mirror image.  All but the nose, lips and lids is made of these. */
@@ -155,15 +120,17 @@ static int face_hills(const Sitter *s, Hill *h)
     /* brow and sockets */
     HILL(2.9f, 1.75f, 3.6f, 1.5f, p->brow_ridge + .10f, 1);
     HILL(0, 2.1f, 2.6f, 1.6f, .3f * p->brow_ridge, 0);
-    HILL(6.3f, 2.9f, 2.2f, 4.4f, -.40f, 1);
+    HILL(6.3f, 2.9f, 2.2f, 4.4f, -.32f - .8f * p->temple, 1);
     HILL(ex, .25f, 3.4f, 2.3f, -(.62f + .8f * p->eye_depth), 1);
-    HILL(1.7f, .5f, 1.5f, 2, -.30f, 1);
+    HILL(1.7f, .5f, 1.5f, 2, -.16f - .2f * p->lid_hollow, 1);
     HILL(2.6f, 5.3f, 3.6f, 3, .14f, 1);
     /* cheeks */
     HILL(4.7f, p->cheekbone_y, 3.5f, 2.7f, p->cheekbone, 1);
     HILL(3.2f, p->cheekbone_y - .7f, 3, 3, .24f + .2f * p->cheek_full, 1);
     HILL(4.3f, -6, 4.4f, 5.4f, .16f + .6f * p->cheek_full, 1);
-    HILL(5.2f, -6.3f, 2.4f, 4.2f, -.22f + .18f * p->cheek_full, 1);
+    HILL(5.2f, -6.3f, 2.4f, 4.2f, -.12f + .25f * p->cheek_full, 1);
+    HILL(4.1f, mixf(mouth, chin, .62f), 1.5f, 1.7f, .42f * p->jowl, 1);
+    HILL(2.7f, mixf(mouth, chin, .70f), .8f, 1.5f, -.24f * p->jowl, 1);
     HILL(3.5f, -2.8f, 2.8f, 2.5f, .42f * smile, 1);
     /* teeth and lips stand forward */
     HILL(0, mouth + .3f, 5.6f, 5, .35f + p->muzzle, 0);
@@ -176,7 +143,7 @@ static int face_hills(const Sitter *s, Hill *h)
     HILL(0, mixf(base, mouth, .4f), .7f, 1.7f, -p->philtrum_depth, 0);
     HILL(.5f, mixf(base, mouth, .45f), .5f, 1.7f, .7f * p->philtrum_depth, 1);
     /* folds from the wings of the nose to the corners of the mouth, as a chain */
-    float fold = .07f + .28f * p->wrinkles + .18f * smile + .05f * maxf(p->cheek_full, 0);
+    float fold = p->fold_depth + .20f * p->wrinkles + .20f * smile + .05f * maxf(p->cheek_full, 0);
     for (int i = 0; i < 4; i++) {
         float t = (float)i / 3, x = p->nose_width + .3f + 1.3f * t * (1 + .15f * smile), y = mixf(base + .5f, mouth, t);
         HILL(x, y, .75f, 1.2f, -fold * (1 - .35f * t), 1);
@@ -212,72 +179,6 @@ static void raise_hills(const Hill *hills, int n, const float *x, const float *y
             z[j] += height * (w * w * w);
         }
     }
-}
-
-/* Height of the nose above the face: a ridge whose profile runs from root over hump to tip and falls to the base,
- * a ball for the tip, wings, and the pits of the nostrils. */
-static float nose_relief(const Sitter *s, float x, float y)
-{
-    const PortraitPerson *p = s->person;
-    float ax = absf(x), t = (s->nasion_y - y) / (s->nasion_y - s->tip_y), z = 0;
-    float start = .28f + .55f * p->bridge_height, profile, width;
-    if (t <= 1) {
-        profile = mixf(start, p->tip_forward, t * (.75f + .25f * t)) + p->nose_hump * hill((t - .42f) / .5f);
-        profile *= ramp(-.55f, .12f, t);
-        width = 1.62f * mixf(p->bridge_width, .5f * p->bridge_width + .62f, clampf(t, 0, 1));
-        width *= 1 + .4f * ramp(.25f, -.3f, t);
-    } else {
-        float under = (s->tip_y - y) / maxf(s->tip_y - s->base_y + .15f, .2f);
-        profile = p->tip_forward * (1 - ramp(.05f, 1.25f, under));
-        width = 1.62f * (.5f * p->bridge_width + .62f) * (1 - .25f * clampf(under, 0, 1));
-    }
-    float cut = maxf(1 - sqr(ax / width), 0);
-    z += profile * cut * cut;
-    z += .40f * hill2(x / (2.1f * p->tip_size), (y - s->tip_y + .05f) / (1.8f * p->tip_size));
-    /* wings: a rounded ridge, and the groove behind it */
-    float wing_y = s->base_y + .52f;
-    z += .85f * hill2((ax - p->nose_width + .52f) / 1.0f, (y - wing_y) / .95f);
-    z -= .26f * hill2((ax - p->nose_width - .18f) / .5f, (y - wing_y - .1f) / 1.1f);
-    z -= .42f * hill2((ax - .40f * p->nose_width) / (1.7f * p->nostril), (y - s->base_y - .05f) / .36f);
-    return z;
-}
-
-static float lip_relief(const Sitter *s, float x, float y)
-{
-    const PortraitPerson *p = s->person;
-    Lips q = sitter_lips(s, x);
-    if (q.m > 1.25f || y > q.top + .6f || y < q.bottom - .6f)
-        return 0;
-    float z = 0, edge = q.m < 1 ? 1 - q.m * q.m * q.m : 0;
-    if (y >= q.middle) {
-        float t = (y - q.middle) / (q.top - q.middle + .02f);
-        z = edge * (.14f + .30f * p->lip_upper) * (t < 1 ? sine(PI * (.18f + .5f * root(t))) : .63f * ramp(1.7f, 1, t));
-    } else {
-        float t = (q.middle - y) / (q.middle - q.bottom + .02f);
-        z = edge * (.17f + .30f * p->lip_lower) * (t < 1 ? sine(.4f + 2.35f * t) : .38f * ramp(1.6f, 1, t));
-    }
-    return z - .20f * hill((y - q.middle) / .26f) * ramp(1.12f, 1, q.m);
-}
-
-/* Lids drawn over the eyeball: the ball pushes the socket forward, the opening lies a lid's thickness deeper. */
-static float lid_relief(const Sitter *s, float x, float y, float z)
-{
-    const PortraitPerson *p = s->person;
-    float ex = absf(x) - p->eye_spacing, r2 = .82f * ex * ex + y * y, ball = EYEBALL + .08f;
-    if (r2 > 6)
-        return z;
-    z = soft_max(z, s->eye_z + root(sqr(ball) - r2) - 1.2f * maxf(r2 - sqr(ball), 0), .22f);
-    Lids q = sitter_lids(s, x, y);
-    float au = absf(q.u);
-    if (au > 1.3f)
-        return z;
-    float k = hill(q.u / 1.5f);
-    z -= .13f * k * hill((q.v - q.crease) / .22f);
-    z += (.10f + .24f * p->lid_hood) * hill((q.v - q.crease - .32f) / .6f) * hill(q.u / 1.6f);
-    if (au < 1)
-        z -= .11f * ramp(-.02f, .10f, minf(q.top - q.v, q.v - q.bottom));
-    z += .06f * k * (hill((q.v - q.top - .07f) / .2f) + hill((q.v - q.bottom + .08f) / .18f));
-    return z;
 }
 
 static float forehead_lines(const Sitter *s, float x, float y)
@@ -339,18 +240,18 @@ static void head_rings(const Sitter *s, Ring *r)
         r[n++] = (Ring){SKULL_Y + k.y * h, SKULL_Z + k.z * c - 1.1f * p->forehead_slope * h * c, k.x * c,
                         SKULL_Y + k.y * h, SKULL_Z, 2, 2};
     }
-    float face = .5f * p->face_width, jaw = .5f * p->jaw_width, full = p->cheek_full, neck = .5f * p->neck_width;
+    float face = .5f * p->face_width, jaw = .5f * p->jaw_width, full = p->cheek_full, neck = .46f * p->neck_width;
     float base = s->base_y, mouth = s->mouth_y, chin = s->chin_y, q = p->jaw_square;
     float cy = p->jaw_corner + .4f * (chin + 11);
     float drop = chin + 11, shoulders = 1 + .05f * clampf(p->sex, -2, 2), out = p->chin_forward;
     r[n++] = (Ring){2.1f, 0, mixf(face + .45f, k.x, .6f), 2.1f, -9, 2.15f, 2};
-    r[n++] = (Ring){.2f, -.55f, face + .38f, .2f, -8.9f, 2.2f, 2};
-    r[n++] = (Ring){-2.2f, -.45f, face + .12f, -2, -8.5f, 2.22f, 2};
-    r[n++] = (Ring){base, -.2f, mixf(face, jaw, .42f) + .1f * full, .83f * base, -8.4f, 2.12f, 2};
-    r[n++] = (Ring){mouth, -.12f, mixf(face, jaw, .68f) + .16f * full, mouth + 1.9f, -8.3f, 2.03f, 2};
-    r[n++] = (Ring){mixf(mouth, chin, .45f), -.42f, mixf(face, jaw, .9f) + .18f * full, cy + .75f, -8.2f, 1.97f,
+    r[n++] = (Ring){.2f, -.55f, face + .62f, .2f, -8.9f, 2.2f, 2};
+    r[n++] = (Ring){-2.2f, -.45f, face + .48f, -2, -8.5f, 2.22f, 2};
+    r[n++] = (Ring){base, -.2f, mixf(face, jaw, .32f) + .36f + .15f * full, .83f * base, -8.4f, 2.12f, 2};
+    r[n++] = (Ring){mouth, -.12f, mixf(face, jaw, .52f) + .28f + .2f * full, mouth + 1.9f, -8.3f, 2.03f, 2};
+    r[n++] = (Ring){mixf(mouth, chin, .45f), -.42f, mixf(face, jaw, .76f) + .14f + .2f * full, cy + .75f, -8.2f, 1.97f,
                     mixf(2, q, .6f)};
-    r[n++] = (Ring){mixf(mouth, chin, .78f), -.36f + out, jaw + .15f * full, cy, -8.2f, 1.92f, q};
+    r[n++] = (Ring){mixf(mouth, chin, .78f), -.36f + out, jaw + .12f + .15f * full, cy, -8.2f, 1.92f, q};
     r[n++] = (Ring){chin, -1.2f + out, jaw - .25f + .12f * full, cy - .65f, -8.3f, 1.92f, q};
     r[n++] = (Ring){chin - .4f - .12f * full, -3.0f + .8f * out, jaw - .45f, cy - 1.5f, -8.6f, 2, .92f * q};
     r[n++] = (Ring){chin - .7f - .2f * full, -5.6f + .4f * full, neck - .2f, -10.8f + .3f * drop, -8.9f, 2, 2};
@@ -447,8 +348,8 @@ static Vec ear_point(const Sitter *s, float side, float root_x, int row, int col
     float behind = ramp(-.9f, .2f, ca);
     float high = .30f * hill((r - .90f) / .16f) * maxf(behind, maxf(sa, 0)) + .22f * hill((r - .55f) / .25f) * behind
                - .45f * hill(r / .5f) - .10f * hill((r - .75f) / .12f);
-    float out = p->ear_out;
-    return vec(side * (root_x - .35f + (u + .7f) * sine(out) + high * cosine(out)), -1.3f + v - .12f * u,
+    float out = p->ear_out * (1 + .09f * v);   /* the top stands out more than the lobe */
+    return vec(side * (root_x - .25f + (u + .7f) * sine(out) + high * cosine(out)), -1.3f + v - .12f * u,
                -8.3f - (u + .3f) * cosine(out) + high * sine(out) + .12f * v);
 }
 

@@ -47,7 +47,7 @@ static float key_reach(const Canvas *c, const Lamps *a, Vec p, int px, int py)
 /* How open a sample is to the sky: its depth against the mean depth around, at three distances. */
 static void find_occlusion(Canvas *c, const Sitter *s)
 {
-    static const float reach[3] = {.35f, 1, 2.5f}, strength[3] = {.60f, .42f, .16f}, most[3] = {1, 2, 6};
+    static const float reach[3] = {.35f, 1, 2.5f}, strength[3] = {.48f, .42f, .18f}, most[3] = {1, 2, 6};
     int n = c->side * c->side;
     float *depth = c->one, *mask = c->two, *mean = c->three;
     for (int i = 0; i < n; i++) {
@@ -86,7 +86,7 @@ static void light_skin(Canvas *c, const Sitter *s, const Lamps *a, int i, float 
     float open = c->occlusion[i], wrap = .18f;
     if (paint.eye > 0) {
         normal = unit(blend(normal, paint.eye_normal, .85f * paint.eye));
-        open = mixf(open, maxf(open, .6f), paint.eye);
+        open = mixf(open, maxf(open, .5f), paint.eye);
         reach = mixf(reach, maxf(reach, .35f), paint.eye);
     }
     float key = maxf((dot(normal, a->key) + wrap) / (1 + wrap), 0) * reach;
@@ -104,8 +104,8 @@ static void light_skin(Canvas *c, const Sitter *s, const Lamps *a, int i, float 
     glint = along(glint, vec(1, 1, 1), .05f * graze * open * (a->ambient.y + a->fill_light.y));
     if (paint.eye > 0) {   /* both lights in the cornea */
         Vec other = unit(add(a->fill, view));
-        float g = .9f * power(nh, 170) * maxf(reach, .25f);
-        g += 1.2f * a->fill_light.y * power(maxf(dot(normal, other), 0), 120);
+        float g = .55f * power(nh, 220) * maxf(reach, .25f);
+        g += .5f * a->fill_light.y * power(maxf(dot(normal, other), 0), 160);
         glint = along(glint, a->key_light, g * paint.eye);
     }
     c->shine[i] = glint;

@@ -1,7 +1,8 @@
 /* portraits_parts.h - what the files of the portrait renderer share, and nobody else needs.
  *
  *     portraits_people.c   random numbers to people and looks; the tables of names and cameras
- *     portraits_head.c     the head's surface: loft, features, expression, ears
+ *     portraits_head.c     the head's surface: loft, cheeks and chin, expression, ears
+ *     portraits_face.c     curves and relief of nose, lips and lids
  *     portraits_hair.c     strands of hair and beard, glasses
  *     portraits_skin.c     colour of skin, brows, lips, eyes, cloth at a point of the face
  *     portraits_light.c    light, shadow and occlusion on what is visible
@@ -245,6 +246,10 @@ typedef struct Lids {
     float top, bottom, crease;
 } Lids;
 Lids sitter_lids(const Sitter *s, float x, float y);
+/* Heights of nose and lips over the face, and the depth z of a point of the face once lids and eyeball are there. */
+float nose_relief(const Sitter *s, float x, float y);
+float lip_relief(const Sitter *s, float x, float y);
+float lid_relief(const Sitter *s, float x, float y, float z);
 /* Height of the hairline at an azimuth (radians, 0 front, either side) for this style; cm. */
 float sitter_hairline(const Sitter *s, float x, float azimuth);
 /* Cover of the beard at a point of the face: 0..1 in *beard, and stubble in *stubble. */

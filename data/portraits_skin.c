@@ -9,35 +9,57 @@ Vec hue_colour(float turns)
                .5f + .5f * cosine(2 * PI * (turns - 2 / 3.0f)));
 }
 
+/* Noise over two octaves, turned against the lattice so that its squares do not show. */
+static float cloud(float x, float y)
+{
+    return .62f * noise(.8f * x + .6f * y, .8f * y - .6f * x) + .38f * noise(1.9f * x - 1.1f * y, 1.9f * y + 1.1f * x);
+}
+
+/* Spots of one kind, the same on every picture: `chance` of `most`, between the sizes low and high in cm. */
+static float spots(const PortraitPerson *p, uint32_t key, int most, float chance, float low, float high, float x,
+                   float y)
+{
+    Grain g = {mix_bits(p->grain ^ key)};
+    float dark = 0;
+    for (int k = 0; k < most; k++) {
+        float mx = 6.2f * grain_even(&g), my = -2 + 7 * grain_even(&g), size = low + (high - low) * sqr(grain_unit(&g));
+        float there = grain_unit(&g) < chance ? .5f + .5f * grain_unit(&g) : 0;
+        if (absf(x - mx) < size && absf(y - my) < size)
+            dark += there * hill2((x - mx) / size, (y - my) / size);
+    }
+    return dark;
+}
+
 /* Skin before anything grows on it. */
 static void paint_skin(const Sitter *s, float x, float y, Paint *out)
 {
     const PortraitPerson *p = s->person;
     float ax = absf(x), o = s->offset, red = 0, dark = 0, ex = ax - p->eye_spacing;
-    float coarse = .5f * noise(.55f * x + o, .55f * y) + .3f * noise(1.2f * x + o, 1.2f * y + 7);
+    float coarse = cloud(.62f * x + o, .62f * y), fine = cloud(2.3f * x + o, 2.3f * y + 9);
     red += .55f * p->blush * hill2((ax - 3.9f) / 3.4f, (y + 2.9f) / 3.2f);
     red += .45f * (.5f + .6f * p->mottle) * hill2(x / 2.8f, (y - s->tip_y) / 2.4f);
     red += .25f * hill2(x / 3.4f, (y - s->chin_y - 1) / 2.6f) - .22f * hill2(x / 10, (y - 5) / 4.6f);
-    red += .6f * p->mottle * coarse + .3f * hill2(ex / 4, y / 1.8f);
-    dark += .09f * p->mottle * noise(1.9f * x + o, 1.9f * y + 9);
-    dark += (.08f + .20f * p->eye_bags) * hill2((ax - 2.7f) / 2.5f, (y + 1.1f) / 1.1f);
-    dark += .12f * hill2(ex / 3.3f, (y - .3f) / 1.4f) + .06f * hill2((ax - 1.7f) / 1.2f, (y - .2f) / 1.6f);
+    red += .75f * p->mottle * coarse + .45f * p->mottle * fine + .3f * hill2(ex / 4, y / 1.8f);
+    dark += .16f * p->mottle * fine + .07f * coarse;
+    /* rings under the eyes, lids and the inner corners */
+    dark += (.06f + .26f * p->eye_bags) * hill2((ax - 2.6f) / 2.2f, (y + 1.0f) / 1.0f);
+    dark += .10f * hill2(ex / 3.3f, (y - .3f) / 1.4f) + .04f * hill2((ax - 1.7f) / 1.2f, (y - .2f) / 1.6f);
     if (p->freckles > .02f)
         dark += .55f * p->freckles * hill2(x / 9.5f, (y + 2.2f) / 5.4f) *
-                ramp(.28f, .62f, noise(3.1f * x + o, 3.1f * y) + .5f * noise(6.3f * x, 6.3f * y + o));
-    if (p->age > 52)
-        dark += .18f * ramp(.40f, .7f, noise(1.1f * x + 3 * o, 1.1f * y)) * (p->age - 52) / 22;
-    /* a few moles, the same on every picture */
-    Grain g = {mix_bits(p->grain ^ 0x70u)};
-    for (int k = 0; k < 4; k++) {
-        float mx = 5.6f * grain_even(&g), my = -2.5f + 6.5f * grain_even(&g), size = .16f + .22f * grain_unit(&g);
-        if (grain_unit(&g) < .45f)
-            dark += .65f * hill2((x - mx) / size, (y - my) / size);
+                ramp(.20f, .55f, cloud(3.1f * x + o, 3.1f * y) + .3f * noise(6.3f * x, 6.3f * y + o));
+    dark += .60f * spots(p, 0x70u, 5, .45f, .14f, .36f, x, y);
+    float old = clampf((p->age - 42) / 30, 0, 1);
+    if (old > 0)
+        dark += .32f * old * spots(p, 0x71u, 12, .8f, .25f, 1.0f, x, y);
+    /* creases take the light: forehead, crow's feet */
+    if (p->wrinkles > .05f) {
+        float feet = hill2((ax - p->eye_spacing - 2.5f) / 1.3f, (y + .1f) / 1.5f);
+        dark += .30f * p->wrinkles * feet * maxf(sine(7 * (y + .5f * (ax - p->eye_spacing) * (y > 0 ? -.4f : .4f))), 0);
     }
     float d = clampf(1 - dark, .15f, 1.2f);
-    Vec tint = vec((1 - .04f * red) * root(d) * root(root(d)), (1 - .24f * red) * d, (1 - .20f * red) * d);
+    Vec tint = vec((1 - .05f * red) * root(d) * root(root(d)), (1 - .24f * red) * d, (1 - .20f * red) * d);
     out->albedo = times(s->skin, tint);
-    out->shine = .055f * (.35f + p->oil) * (1 + .30f * noise(4.3f * x + o, 4.3f * y) + .25f * noise(9 * x, 9 * y + o));
+    out->shine = .055f * (.35f + p->oil) * (1 + .45f * cloud(4.3f * x + o, 4.3f * y));
     out->shine *= 1 + .8f * hill2(x / 5, (y - 5) / 4.6f) + hill2(x / 2, (y - s->tip_y - .3f) / 2.8f)
                 + .5f * hill2((ax - 4.3f) / 2.8f, (y + 1.8f) / 2.1f);
     out->gloss = 16;
@@ -100,14 +122,16 @@ static void paint_mouth(const Sitter *s, float x, float y, Paint *out)
     Lips q = sitter_lips(s, x);
     if (q.m > 1.2f || y > q.top + .5f || y < q.bottom - .5f)
         return;
-    float red = ramp(-.08f, .10f, minf(q.top - y, y - q.bottom)) * ramp(1.05f, .93f, q.m);
-    Vec lip = times(s->skin, vec(.80f, .55f, .60f));
+    float soft = mixf(.30f, .08f, p->lip_edge);
+    float red = ramp(-soft, .5f * soft + .04f, minf(q.top - y, y - q.bottom)) * ramp(1.05f, .90f, q.m);
+    float tone = clampf(p->lip_tone, -1, 1);
+    Vec lip = times(s->skin, vec(.84f - .10f * tone, .60f - .08f * tone, .62f - .06f * tone));
     lip = blend(lip, vec(.46f, .10f, .11f), .42f * p->lip_colour * (1 - .5f * p->melanin));
-    lip = scale(lip, (y > q.middle ? .87f : 1) * (1 + .14f * noise(7 * x + s->offset, 1.5f * y)));
+    lip = scale(lip, (y > q.middle ? .80f : 1) * (1 + .14f * noise(7 * x + s->offset, 1.5f * y)));
     out->albedo = blend(out->albedo, lip, .88f * red);
     out->shine = mixf(out->shine, .07f, red);
     out->gloss = mixf(out->gloss, 24, red);
-    float line = hill((y - q.middle) / .19f) * ramp(1.10f, .95f, q.m), inside = 0;
+    float line = hill((y - q.middle) / .17f) * ramp(1.10f, .95f, q.m), inside = 0;
     if (s->look->mouth_open > .02f && q.m < .97f) {
         float f = (y - q.middle) / LIP_BAND, gap = s->look->mouth_open * root(1 - q.m * q.m);
         inside = ramp(0, .10f, gap) * ramp(1, .8f, absf(f));
@@ -126,16 +150,17 @@ static void paint_nostrils(const Sitter *s, float x, float y, Paint *out)
 {
     const PortraitPerson *p = s->person;
     float ax = absf(x);
-    float hole = hill2((ax - .40f * p->nose_width) / (1.8f * p->nostril), (y - s->base_y - .06f) / .33f);
-    float groove = hill2((ax - p->nose_width - .10f) / .38f, (y - s->base_y - .4f) / .95f);
-    out->albedo = scale(out->albedo, (1 - .84f * hole) * (1 - .20f * groove));
+    float at = ax - .43f * p->nose_width - .06f, rise = s->base_y + .10f + .3f * p->wing_up + .35f * at;
+    float hole = hill2(at / (1.9f * p->nostril), (y - rise) / .30f);
+    float groove = hill2((ax - p->nose_width - .10f) / .38f, (y - s->base_y - .5f - p->wing_up) / .85f);
+    out->albedo = scale(out->albedo, (1 - .86f * clampf(1.4f * hole, 0, 1)) * (1 - .16f * groove));
     out->shine *= 1 - hole;
 }
 
 static Vec iris_colour(const PortraitPerson *p)
 {
-    Vec light = blend(vec(.16f, .25f, .36f), vec(.17f, .24f, .11f), clampf(p->iris_green, 0, 1));
-    Vec brown = vec(.17f, .09f, .035f), dark = vec(.05f, .024f, .012f);
+    Vec light = blend(vec(.12f, .16f, .21f), vec(.12f, .14f, .07f), clampf(p->iris_green, 0, 1));
+    Vec brown = vec(.105f, .055f, .024f), dark = vec(.035f, .018f, .010f);
     float d = clampf(p->iris_dark, 0, 1);
     return d < .5f ? blend(light, brown, 4 * d * d) : blend(brown, dark, ramp(.5f, .9f, d));
 }
@@ -152,19 +177,19 @@ static Vec eyeball(const Sitter *s, float x, float y, const Lids *q, Vec *normal
     Vec camera = turn_back(&s->turn, vec(0, 0, 1));
     Vec gaze = unit(vec(clampf(camera.x, -.45f, .45f) + l->gaze_x - .03f * side,
                         clampf(camera.y, -.25f, .25f) + l->gaze_y - .02f, 1));
-    float r = root(2 - 2 * dot(d, gaze)) * EYEBALL, iris = .60f, au = absf(q->u);
-    float edge = ramp(.45f, 1, au);
-    Vec c = scale(vec(.42f, .37f, .345f), 1 - .22f * p->melanin);
-    c = times(c, vec(1 - .28f * edge, 1 - .34f * edge, 1 - .36f * edge));
+    float r = root(2 - 2 * dot(d, gaze)) * EYEBALL, iris = .62f, au = absf(q->u);
+    float edge = ramp(.35f, 1, au);
+    Vec c = scale(vec(.36f, .31f, .285f), 1 - .22f * p->melanin - .10f * p->mottle);
+    c = times(c, vec(1 - .30f * edge, 1 - .42f * edge, 1 - .44f * edge));
     if (r < iris + .08f) {
-        float ring = ramp(.70f * iris, iris, r), below = ramp(.2f, -.5f, (d.y - gaze.y) * EYEBALL / iris);
+        float ring = ramp(.68f * iris, iris, r), below = ramp(.2f, -.5f, (d.y - gaze.y) * EYEBALL / iris);
         float ray = noise(6 * angle_of(d.y - gaze.y, d.x - gaze.x) + s->offset, 3 * r);
-        Vec ic = scale(iris_colour(p), (1 - .6f * ring) * (1 + .25f * ray) * (1 + .5f * below));
-        ic = blend(ic, vec(.006f, .006f, .006f), ramp(.26f, .19f, r));
+        Vec ic = scale(iris_colour(p), (1 - .65f * ring) * (1 + .25f * ray) * (1 + .4f * below));
+        ic = blend(ic, vec(.006f, .006f, .006f), ramp(.27f, .20f, r));
         c = blend(c, ic, ramp(iris + .05f, iris - .04f, r));
     }
     *normal = turn(&s->turn, r < .75f ? unit(along(d, sub(d, gaze), .5f)) : d);   /* the cornea stands out */
-    return scale(c, (.36f + .64f * ramp(0, .38f, q->top - q->v)) * (.75f + .25f * ramp(0, .2f, q->v - q->bottom)));
+    return scale(c, (.26f + .74f * ramp(0, .50f, q->top - q->v)) * (.70f + .30f * ramp(0, .2f, q->v - q->bottom)));
 }
 
 static void paint_eye(const Sitter *s, float x, float y, Paint *out)
@@ -172,10 +197,14 @@ static void paint_eye(const Sitter *s, float x, float y, Paint *out)
     const PortraitPerson *p = s->person;
     Lids q = sitter_lids(s, x, y);
     float au = absf(q.u);
-    if (au > 1.3f || absf(q.v) > 1.7f)
+    if (au > 1.4f || absf(q.v) > 1.9f)
         return;
-    float fade = ramp(1.2f, .85f, au);
-    out->albedo = scale(out->albedo, 1 - .26f * fade * hill((q.v - q.crease) / .20f));
+    float fade = ramp(1.25f, .85f, au), over = q.v - q.top;
+    /* the lid's skin, the line of its crease, and the fold's shade above */
+    float lid = ramp(-.1f, .05f, over) * ramp(.35f, -.1f, q.v - q.crease) * fade;
+    lid *= p->lid_tone;
+    out->albedo = times(out->albedo, vec(1 - .22f * lid, 1 - .34f * lid, 1 - .32f * lid));
+    out->albedo = scale(out->albedo, 1 - (.42f - .30f * p->eye_fold) * fade * hill((q.v - q.crease) / .17f));
     float open = au < 1 ? ramp(-.035f, .045f, minf(q.top - q.v, q.v - q.bottom)) : 0;
     open *= ramp(.95f, .75f, s->look->lid_close);
     if (open > 0) {
@@ -184,12 +213,15 @@ static void paint_eye(const Sitter *s, float x, float y, Paint *out)
         out->eye = open;
         out->scatter = 1 - open;
     }
-    float lash = hill((q.v - q.top - .03f) / (p->sex < 0 ? .27f : .23f)) * ramp(1.13f, .9f, au);
-    lash *= (.74f - .08f * clampf(p->sex, -1.5f, 1.5f)) * (.75f + .35f * ramp(-1, 1, q.u));
-    out->albedo = scale(out->albedo, 1 - clampf(lash, 0, .92f));
+    float thick = .17f + .16f * p->lash, lash = hill((over - .03f) / thick) * ramp(1.16f, .92f, au);
+    lash *= (.55f + .38f * p->lash) * (.72f + .38f * ramp(-1, 1, q.u));
+    lash = clampf(lash, 0, .92f);
+    out->albedo = blend(out->albedo, vec(.018f, .013f, .010f), lash);
     out->scatter *= 1 - clampf(2 * lash, 0, 1);
-    out->albedo = scale(out->albedo, 1 - .32f * hill((q.v - q.bottom + .02f) / .13f) * ramp(1.05f, .8f, au));
-    out->albedo = scale(out->albedo, 1 - .35f * hill2((q.u + 1.02f) / .25f, q.v / .25f));
+    float low = hill((q.v - q.bottom + .02f) / .14f) * ramp(1.05f, .8f, au) * (.22f + .30f * p->lash);
+    out->albedo = scale(out->albedo, 1 - low);
+    float corner = hill2((q.u + 1.02f) / .25f, q.v / .25f);
+    out->albedo = times(out->albedo, vec(1 - .20f * corner, 1 - .42f * corner, 1 - .42f * corner));
 }
 
 /* Cloth below a neckline that varies from wide to a collar; returns 1 where it covers. */
