@@ -167,7 +167,11 @@ extern "C" {
     X(noise,          0, 0, 0, 1,               "grain within the camera's range")                         \
     X(shift_x,        0, 1, -2.4f, 2.4f,        "framing, in deviations of the camera")                    \
     X(shift_y,        0, 1, -2.4f, 2.4f,        "framing, in deviations of the camera")                    \
-    X(zoom,           0, 1, -2.4f, 2.4f,        "framing, in deviations of the camera")
+    X(zoom,           0, 1, -2.4f, 2.4f,        "framing, in deviations of the camera")                    \
+    X(sky_side,       0, .28f, -.7f, .7f,       "ambient light, from the right against the left")          \
+    X(sky_up,         .30f, .20f, -.2f, .8f,    "ambient light, from above against below")                 \
+    X(sky_warm,       0, .06f, -.18f, .18f,     "warmth of the ambient light")                             \
+    X(film_contrast,  0, .12f, -.3f, .3f,       "s-curve of the film, besides the camera's")
 
 enum { PORTRAIT_WARP_ROWS = 12, PORTRAIT_WARP_COLUMNS = 6, PORTRAIT_SKEW_ROWS = 7, PORTRAIT_SKEW_COLUMNS = 7 };
 
@@ -223,7 +227,7 @@ typedef struct PortraitCamera {
 } PortraitCamera;
 
 /* Raised whenever the same numbers give another picture, so that nothing made before is mistaken for the same. */
-enum { PORTRAIT_VERSION = 2 };
+enum { PORTRAIT_VERSION = 3 };
 
 enum { PORTRAIT_CAMERAS = 5, PORTRAIT_MIN_SIZE = 16, PORTRAIT_MAX_SIZE = 512 };
 /* 0 "studio" (Original), 1 "london", 2 "multipie", 3 "frav2d" (Validation and Test), 4 "mixed" (pretraining: wide). */

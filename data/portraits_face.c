@@ -12,8 +12,9 @@ Lips sitter_lips(const Sitter *s, float x)
     q.middle = s->mouth_y + p->mouth_corner * q.m * q.m;
     q.middle += wave * (.06f * hill((q.m - .36f) / .5f) - .08f * hill(q.m / .35f)) - .05f * p->mouth_wave * in;
     float bow = 1 - .8f * p->lip_bow * hill(q.m / .26f) + .14f * hill((q.m - .27f) / .36f);
-    q.top = q.middle + p->lip_upper * (.68f * in + .32f * edge) * bow;
-    q.bottom = q.middle - p->lip_lower * (.45f * in + .55f * edge);
+    float thin = 1 - .28f * maxf(s->look->smile, 0);   /* a smile stretches the lips */
+    q.top = q.middle + thin * p->lip_upper * (.68f * in + .32f * edge) * bow;
+    q.bottom = q.middle - thin * p->lip_lower * (.45f * in + .55f * edge);
     return q;
 }
 
@@ -34,8 +35,8 @@ Lids sitter_lids(const Sitter *s, float x, float y)
     q.u = ex / p->eye_width;
     q.v = y - p->eye_tilt * ex;
     float smile = maxf(l->smile, 0), round = clampf(p->eye_round, -1, 1);
-    float up = .53f * p->eye_opening * (1 + .14f * l->brow_raise);
-    float low = .43f * p->eye_opening * (1 + .35f * clampf(p->lid_low, -1, 1)) * (1 - .28f * smile);
+    float up = .47f * p->eye_opening * (1 + .14f * l->brow_raise);
+    float low = .38f * p->eye_opening * (1 + .35f * clampf(p->lid_low, -1, 1)) * (1 - .28f * smile);
     float open = up * lid_arch(q.u, clampf(p->eye_peak, -.7f, .7f), round);
     q.bottom = -low * lid_arch(q.u, .22f, .6f * round);
     open -= .35f * fold * up * ramp(-.25f, -1, q.u);   /* the fold hides the inner corner */

@@ -11,7 +11,7 @@ static Vec skin_colour(const PortraitPerson *p)
 {
     /* Two pigments: melanin absorbs towards blue, blood in the green. */
     float m = p->melanin, blood = p->redness - 0.5f;
-    Vec c = vec(.70f * exponential(-1.60f * m), .465f * exponential(-2.15f * m), .345f * exponential(-2.6f * m));
+    Vec c = vec(.72f * exponential(-1.60f * m), .43f * exponential(-2.10f * m), .285f * exponential(-2.5f * m));
     return times(c, vec(1 - .015f * p->yellow, 1 - .15f * blood, 1 - .13f * blood - .06f * p->yellow));
 }
 
@@ -52,7 +52,7 @@ static Vec warp_at(const PortraitPerson *p, float x, float y)
                    spline_field(&p->warp[2][0][0], WR, WC, u, v));
     Vec odd = vec(spline_field(&p->skew[0][0][0], SR, SC, su, sv), spline_field(&p->skew[1][0][0], SR, SC, su, sv),
                   spline_field(&p->skew[2][0][0], SR, SC, su, sv));
-    return vec(0.55f * side * even.x + 0.15f * odd.x, 0.60f * even.y + 0.15f * odd.y, 0.68f * even.z + 0.16f * odd.z);
+    return vec(0.55f * side * even.x + 0.11f * odd.x, 0.60f * even.y + 0.11f * odd.y, 0.55f * even.z + 0.12f * odd.z);
 }
 
 void sitter_init(Sitter *s, const PortraitPerson *p, const PortraitLook *l, int samples)
@@ -70,6 +70,8 @@ void sitter_init(Sitter *s, const PortraitPerson *p, const PortraitLook *l, int 
     s->eye_z = -2.50f - p->eye_depth;
     s->offset = (float)(p->grain & 0xfffu) * 1.37f;
     s->man = clampf(p->sex * 0.9f, 0, 1);
+    s->key = mixf(c->key_low, c->key_high, l->light_power);
+    s->ambient = c->ambient * (.95f - .5f * l->light_power);
     s->skin = skin_colour(p);
     s->hair = hair_colour(p);
     s->skull_radius = vec(0.5f * p->head_width, p->head_top - SKULL_Y, -SKULL_Z);

@@ -5,7 +5,9 @@
 typedef struct Lamps {
     Vec key, fill;                  /* directions towards the lights */
     Vec key_light, ambient, fill_light;
+    Vec sky;                        /* how the ambient light grows along the axes */
     float softness;                 /* texels of the shadow map */
+    float wrap;                     /* how far a broad lamp lights around the edge, as a cosine */
     int taps;                       /* looks into the shadow map for each sample */
 } Lamps;
 
@@ -15,12 +17,13 @@ static Lamps lamps_of(const Sitter *s, const Canvas *c)
     const PortraitCamera *k = s->camera;
     Lamps a;
     a.key = c->shadow_turn.z;
-    float power = mixf(k->key_low, k->key_high, l->light_power), ambient = k->ambient * (1.25f - .5f * l->light_power);
     float warm = l->light_warm + k->warm;
-    a.key_light = scale(vec(1 + warm, 1, 1 - 1.3f * warm), power);
-    a.ambient = scale(vec(1, 1, 1.02f), ambient);
+    a.key_light = scale(vec(1 + warm, 1, 1 - 1.3f * warm), s->key);
+    a.ambient = scale(vec(1 + l->sky_warm, 1, 1.02f - l->sky_warm), s->ambient);
     a.fill = unit(vec(.2f - .9f * a.key.x, .15f, .7f));
     a.fill_light = scale(vec(1, .99f, .97f), l->light_fill);
+    a.sky = vec(l->sky_side, l->sky_up, .15f);
+    a.wrap = .06f + .11f * l->light_soft;
     a.softness = l->light_soft * SHADOW_SCALE;
     a.taps = s->density > 6 ? 8 : 4;   /* a small picture's pixel has nine samples to look with */
     return a;
@@ -83,16 +86,16 @@ static void light_skin(Canvas *c, const Sitter *s, const Lamps *a, int i, float 
         paint = skin_paint(s, c->point[i]);
     }
     Vec normal = unit(c->normal[i]), half = unit(add(a->key, view));
-    float open = c->occlusion[i], wrap = .18f;
+    float open = c->occlusion[i];
     if (paint.eye > 0) {
         normal = unit(blend(normal, paint.eye_normal, .85f * paint.eye));
         open = mixf(open, maxf(open, .5f), paint.eye);
         reach = mixf(reach, maxf(reach, .35f), paint.eye);
     }
-    float key = maxf((dot(normal, a->key) + wrap) / (1 + wrap), 0) * reach;
+    float key = maxf((dot(normal, a->key) + a->wrap) / (1 + a->wrap), 0) * reach;
     float fill = maxf(.8f * dot(normal, a->fill) + .2f, 0) * open;
     Vec e = scale(a->key_light, key * (.4f + .6f * sqrtf(open)));
-    e = along(e, a->ambient, open * (.74f + .26f * normal.y));
+    e = along(e, a->ambient, open * maxf(.80f + dot(normal, a->sky), .1f));
     e = along(e, a->fill_light, fill);
     c->albedo[i] = paint.albedo;
     c->light[i] = e;
@@ -122,7 +125,7 @@ static void light_hair(Canvas *c, const Sitter *s, const Lamps *a, int i, float 
     float fill = maxf(.7f * dot(normal, a->fill) + .3f, 0);
     float edge = root(1 - th * th), k2 = sqr(edge), k8 = sqr(sqr(k2)), k16 = sqr(k8);
     Vec e = scale(a->key_light, diffuse * (.35f + .65f * open));
-    e = along(e, a->ambient, open * open * (.62f + .32f * normal.y));
+    e = along(e, a->ambient, open * open * maxf(.65f + dot(normal, a->sky), .1f));
     e = along(e, a->fill_light, fill * open * .8f);
     Vec colour = scale(s->hair, c->tone[i]);
     c->albedo[i] = colour;

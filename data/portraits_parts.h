@@ -213,6 +213,7 @@ typedef struct Sitter {
     float offset;                                      /* where this person's noise lies on the lattice */
     float man;                                         /* 0..1, growth of beard */
     Vec skin, hair;                                    /* linear colours */
+    float key, ambient;                                /* strengths of the lights, 1 = exposure of white */
     Vec skull_radius;                                  /* cm: half breadth, crown above skull_y, brow before centre */
     float skull_back;
     Turn turn;                                         /* the head's pose */

@@ -231,8 +231,7 @@ static void develop(const Canvas *c, const Sitter *s, int size, Vec *film)
     const PortraitCamera *k = s->camera;
     int f = c->side / size;
     /* Exposed for the face: half way between its own lightness and a grey card's. */
-    float ambient = k->ambient * (1.25f - .5f * l->light_power);
-    float light = .42f + .42f * mixf(k->key_low, k->key_high, l->light_power) + .55f * ambient;
+    float light = .28f + .50f * s->key + .70f * s->ambient;
     float gain = exp_two(l->exposure + k->exposure) * (1.02f + .55f * s->person->melanin) / light / (float)(f * f);
     Vec balance = scale(vec(1 + l->white_red, 1 + l->white_green, 1 - l->white_red), gain);
     for (int y = 0; y < size; y++)
@@ -282,6 +281,7 @@ static void print_picture(const Sitter *s, int size, const Vec *film, uint8_t *r
 {
     const PortraitCamera *k = s->camera;
     float grain = mixf(k->noise_low, k->noise_high, sqr(s->look->noise));
+    float contrast = clampf(k->contrast + .15f + s->look->film_contrast, 0, 1);
     uint64_t name = random_name("portrait grain");
     for (int i = 0; i < size * size; i++) {
         Philox bits = philox4x32((uint32_t)i, 0, 0, (uint32_t)name, s->look->grain);
@@ -289,7 +289,7 @@ static void print_picture(const Sitter *s, int size, const Vec *film, uint8_t *r
         for (int ch = 0; ch < 3; ch++) {
             /* sum of two uniforms: triangular, deviation 1 after the factor */
             float n = ((float)(bits.v[ch] & 0xffffu) + (float)(bits.v[ch] >> 16) - 65535) * (2.4494897f / 65536);
-            float g = film_curve(v[ch], k->contrast) + grain * n;
+            float g = film_curve(v[ch], contrast) + grain * n;
             rgb[3 * i + ch] = (uint8_t)(g == g ? clampf(g * 255 + .5f, 0, 255) : 0);
         }
     }

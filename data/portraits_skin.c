@@ -59,7 +59,7 @@ static void paint_skin(const Sitter *s, float x, float y, Paint *out)
     float d = clampf(1 - dark, .15f, 1.2f);
     Vec tint = vec((1 - .05f * red) * root(d) * root(root(d)), (1 - .24f * red) * d, (1 - .20f * red) * d);
     out->albedo = times(s->skin, tint);
-    out->shine = .055f * (.35f + p->oil) * (1 + .45f * cloud(4.3f * x + o, 4.3f * y));
+    out->shine = .08f * (.35f + p->oil) * (1 + .45f * cloud(4.3f * x + o, 4.3f * y));
     out->shine *= 1 + .8f * hill2(x / 5, (y - 5) / 4.6f) + hill2(x / 2, (y - s->tip_y - .3f) / 2.8f)
                 + .5f * hill2((ax - 4.3f) / 2.8f, (y + 1.8f) / 2.1f);
     out->gloss = 16;
@@ -136,7 +136,7 @@ static void paint_mouth(const Sitter *s, float x, float y, Paint *out)
         float f = (y - q.middle) / LIP_BAND, gap = s->look->mouth_open * root(1 - q.m * q.m);
         inside = ramp(0, .10f, gap) * ramp(1, .8f, absf(f));
         float teeth = ramp(-.45f, -.15f, f) * ramp(.88f, .6f, q.m), tooth = x / .78f;
-        teeth *= 1 - .20f * ramp(.38f, .5f, absf(tooth - (float)floor_int(tooth + .5f)));
+        teeth *= 1 - .10f * ramp(.38f, .5f, absf(tooth - (float)floor_int(tooth + .5f)));
         teeth *= s->look->smile < .1f ? .35f : 1;
         Vec dark = vec(.07f, .018f, .016f), white = vec(.50f, .45f, .38f);
         Vec colour = scale(blend(dark, white, .85f * teeth), .5f + .5f * ramp(1, .5f, q.m));
