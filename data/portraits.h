@@ -255,13 +255,34 @@ void portrait_look(uint64_t world, const char *population, int person, int image
  * numbers are accepted: the picture of absurd ones is absurd, not undefined. */
 int portrait_render(const PortraitPerson *person, const PortraitLook *look, int size, uint8_t *rgb);
 
+/* A part of a population: so many of its people (of the sum over the parts) come from one studio, with so many images
+ * each. */
+typedef struct PortraitSource {
+    int camera;             /* index into portrait_cameras */
+    int people, images_min, images_max;
+} PortraitSource;
+enum { PORTRAIT_SOURCES = 3 };
+
 /* A population: images per person are drawn between images_min and images_max; with images_total > 0 their sum is
- * exactly that (skewed as in collected sets, many small and few large), else they are uniform. */
+ * exactly that (skewed as in collected sets, many small and few large), else they are uniform.
+ * With sources, people are divided among them in order, in proportion, and their limits count instead of those here;
+ * where a total lies outside, the limits are scaled as little as needed, to no fewer than two images. */
 typedef struct PortraitPopulation {
     const char *name;
     int people, images_min, images_max, images_total;
     int camera;             /* index into portrait_cameras */
+    PortraitSource sources[PORTRAIT_SOURCES];   /* the used ones have people > 0 */
 } PortraitPopulation;
+
+/* The sets of the paper with its counts (inventory items 26, 35, 44, 45), and the people on whom judges and trunk are
+ * trained: "pretrain", "original", "frgc_test", "validation", "test".  Validation and Test divide London's 102 people,
+ * Multi-PIE's 249 and FRAV2D's 109 as evenly as can be. */
+extern const PortraitPopulation portrait_sets[];
+extern const int portrait_set_count;
+const PortraitPopulation *portrait_set(const char *name);     /* NULL: none of that name */
+
+/* Camera of a person of the population. */
+int portraits_camera(const PortraitPopulation *population, int person);
 
 /* Images of every person, counts[people]; returns their sum, or -1 when no such counts exist. */
 int portraits_counts(uint64_t world, const PortraitPopulation *population, int *counts);

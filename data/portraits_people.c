@@ -43,6 +43,25 @@ const PortraitCamera portrait_cameras[PORTRAIT_CAMERAS] = {
      .noise_low = .003f, .noise_high = .022f, .contrast = .30f, .warm = 0},
 };
 
+const PortraitPopulation portrait_sets[] = {
+    {.name = "pretrain", .people = 2000, .images_min = 2, .images_max = 84, .images_total = 40000, .camera = 4},
+    {.name = "original", .people = 482, .images_min = 4, .images_max = 130, .images_total = 18143, .camera = 0},
+    {.name = "frgc_test", .people = 86, .images_min = 4, .images_max = 120, .images_total = 3629, .camera = 0},
+    {.name = "validation", .people = 230, .images_total = 1281,
+     .sources = {{1, 51, 2, 2}, {2, 124, 3, 5}, {3, 55, 12, 12}}},
+    {.name = "test", .people = 230, .images_total = 1230,
+     .sources = {{1, 51, 2, 2}, {2, 125, 3, 5}, {3, 54, 12, 12}}},
+};
+const int portrait_set_count = sizeof portrait_sets / sizeof *portrait_sets;
+
+const PortraitPopulation *portrait_set(const char *name)
+{
+    for (int i = 0; i < portrait_set_count; i++)
+        if (!strcmp(portrait_sets[i].name, name))
+            return &portrait_sets[i];
+    return NULL;
+}
+
 const char *portrait_hair_name(PortraitHair hair)
 {
     static const char *const names[] = {"shaved", "short", "parted", "swept", "fringe", "curls", "bob", "long"};

@@ -187,7 +187,7 @@ TEST(populations_are_disjoint)
 TEST(counts_are_exact)
 {
     static int counts[5000], again[5000];
-    PortraitPopulation original = {"original", 482, 4, 130, 18143, 0};
+    PortraitPopulation original = *portrait_set("original");
     for (uint64_t world = 0; world < 20; world++) {
         ck_assert_int_eq(portraits_counts(world, &original, counts), 18143);
         int sum = 0, least = 1000, most = 0;
@@ -202,7 +202,7 @@ TEST(counts_are_exact)
         ck_assert_int_eq(portraits_counts(world, &original, again), 18143);
         ck_assert(!memcmp(counts, again, 482 * sizeof *counts));
     }
-    PortraitPopulation even = {"even", 5000, 2, 5, 0, 0};
+    PortraitPopulation even = {"even", 5000, 2, 5, 0, 0, {{0}}};
     int seen[6] = {0}, sum = 0, n = portraits_counts(1, &even, counts);
     for (int i = 0; i < 5000; i++) {
         ck_assert(counts[i] >= 2 && counts[i] <= 5);
@@ -213,7 +213,7 @@ TEST(counts_are_exact)
     for (int k = 2; k <= 5; k++)
         ck_assert(abs(seen[k] - 1250) < 5 * 31);
     /* the two ends of what is possible, and beyond */
-    PortraitPopulation tight = {"tight", 10, 3, 7, 30, 0};
+    PortraitPopulation tight = {"tight", 10, 3, 7, 30, 0, {{0}}};
     ck_assert_int_eq(portraits_counts(1, &tight, counts), 30);
     tight.images_total = 70;
     ck_assert_int_eq(portraits_counts(1, &tight, counts), 70);
@@ -227,6 +227,52 @@ TEST(counts_are_exact)
     ck_assert_int_eq(portraits_counts(1, &tight, counts), -1);
 }
 
+/* Validation and Test (inventory 44): London 102 people x 2, Multi-PIE 249 x 3 to 5 (999 images), FRAV2D 109 x 12. */
+TEST(validation_and_test_come_from_three_studios)
+{
+    static const char *const names[2] = {"validation", "test"};
+    static const int total[2] = {1281, 1230};
+    int counts[230], people[PORTRAIT_CAMERAS] = {0}, images[PORTRAIT_CAMERAS] = {0};
+    for (int set = 0; set < 2; set++) {
+        const PortraitPopulation *p = portrait_set(names[set]);
+        ck_assert_int_eq(p->people, 230);
+        ck_assert_int_eq(portraits_counts(1, p, counts), total[set]);
+        for (int i = 0; i < 230; i++) {
+            int camera = portraits_camera(p, i);
+            ck_assert(camera >= 1 && camera <= 3);
+            ck_assert_int_ge(counts[i], camera == 1 ? 2 : camera == 2 ? 3 : 12);
+            ck_assert_int_le(counts[i], camera == 1 ? 2 : camera == 2 ? 5 : 12);
+            people[camera]++;
+            images[camera] += counts[i];
+        }
+    }
+    static const int whole[4] = {0, 102, 249, 109}, all[4] = {0, 204, 999, 1308};
+    for (int camera = 1; camera <= 3; camera++) {
+        ck_assert_int_eq(people[camera], whole[camera]);
+        ck_assert_int_eq(images[camera], all[camera]);
+    }
+    const PortraitPopulation *frgc = portrait_set("frgc_test");
+    ck_assert_int_eq(portraits_counts(1, frgc, counts), 3629);
+    ck_assert_int_eq(frgc->people, 86);
+    for (int i = 0; i < 86; i++)
+        ck_assert(counts[i] >= 4 && counts[i] <= 120);
+    ck_assert_ptr_null(portrait_set("nobody"));
+    /* few people, and totals that the studios' own limits do not allow */
+    PortraitPopulation small = *portrait_set("test");
+    small.people = 8;
+    for (small.images_total = 16; small.images_total < 400; small.images_total += 7) {
+        int sum = 0;
+        ck_assert_int_eq(portraits_counts(1, &small, counts), small.images_total);
+        for (int i = 0; i < 8; i++) {
+            ck_assert_int_ge(counts[i], 2);
+            sum += counts[i];
+        }
+        ck_assert_int_eq(sum, small.images_total);
+    }
+    small.images_total = 15;
+    ck_assert_int_eq(portraits_counts(1, &small, counts), -1);
+}
+
 static int stop_at_five(void *context, int done, int total)
 {
     (void)total;
@@ -236,7 +282,7 @@ static int stop_at_five(void *context, int done, int total)
 
 TEST(sets_do_not_depend_on_threads)
 {
-    PortraitPopulation p = {"set", 6, 2, 5, 20, 2};
+    PortraitPopulation p = {"set", 6, 2, 5, 20, 2, {{0}}};
     Faces one, two;
 #ifdef _OPENMP
     omp_set_num_threads(1);
@@ -332,4 +378,5 @@ TEST(absurd_numbers_still_draw)
 
 TEST_MAIN("portraits", repeats_itself, equals_the_fixture, numbers_follow_their_tables,
           identity_and_attributes_are_apart, people_and_looks_show, populations_are_disjoint, counts_are_exact,
+          validation_and_test_come_from_three_studios,
           sets_do_not_depend_on_threads, absurd_numbers_still_draw)

@@ -30,14 +30,16 @@ static int watch(void *context, int done, int total)
 
 static int render(Context *x, int set, Faces *out)
 {
-    static const int cameras[SETS] = {4, 0, 1, 2};   /* Validation and Test come from other studios (item 44) */
     const Config *c = x->config;
     char people[64], images[64];
     snprintf(people, sizeof people, "data.%s_people", set_names[set]);
     snprintf(images, sizeof images, "data.%s_images", set_names[set]);
     int n = (int)config_int(c, people), total = (int)config_int(c, images);
-    PortraitPopulation population = {.name = set_names[set], .people = n, .images_total = total,
-                                     .images_min = 2, .images_max = 4 * (total / n + 1), .camera = cameras[set]};
+    PortraitPopulation population = *portrait_set(set_names[set]);
+    population.people = n;
+    population.images_total = total;
+    if (set == PRETRAIN)
+        population.images_max = 4 * (total / n + 1);
     if (set == ORIGINAL) {
         population.images_min = (int)config_int(c, "data.original_fewest");
         population.images_max = (int)config_int(c, "data.original_most");
