@@ -15,8 +15,9 @@
  * to one grey level.
  *
  * Lengths are centimetres in the head's own frame: x to the right of the picture, y up, z to the viewer; the pupils
- * lie on y = 0, the brow's bone on z = 0.  Means are adult anthropometry rounded; spreads, correlations and the
- * frequencies of styles are plausible choices, not measurements of any population. */
+ * lie on y = 0, the brow's bone on z = 0.  Means are adult anthropometry, some of them moved, and spreads widened, until
+ * recognition networks found the people as different as photographs of people (docs/portraits.md says how far that
+ * went); correlations and the frequencies of styles are plausible choices, not measurements of any population. */
 #ifndef GUISE_PORTRAITS_H
 #define GUISE_PORTRAITS_H
 
@@ -30,65 +31,65 @@ extern "C" {
 
 /* Numbers of a person: X(name, mean, deviation, low, high, sex, age, east, south, meaning).
  * value = mean + deviation * (sex*S + age*A + east*E + south*T + rest * normal), then kept in [low, high], where
- * S is about +1 for men and -1 for women, A = (years - 38) / 16, E and T are two traits of descent, and rest is 1.15
+ * S is about +1 for men and -1 for women, A = (years - 38) / 16, E and T are two traits of descent, and rest is 1.4
  * times what would make the variance 1, of which at least 0.15 stays private to the number. */
 #define PORTRAIT_PERSON(X)                                                                                         \
     X(head_width,     15.0f, .55f, 13, 17,       .35f, 0, .3f, 0,        "cm, greatest breadth of the skull")       \
     X(head_depth,     19.0f, .70f, 16.5f, 21.5f, .35f, 0, -.3f, 0,       "cm, brow to back of the head")            \
     X(head_top,       11.2f, .50f, 9.6f, 13,     .15f, 0, 0, .1f,        "cm, pupils to crown")                     \
-    X(face_width,     13.5f, .60f, 11.6f, 15.6f, .40f, 0, .35f, 0,       "cm, over the cheekbones")                 \
-    X(face_long,       1.0f, .050f, .84f, 1.17f, .40f, .1f, 0, 0,        "factor on the heights of nose, lip, chin") \
-    X(jaw_width,      11.1f, .75f, 8.9f, 13.6f,  .55f, 0, .2f, .05f,     "cm, between the corners of the jaw")      \
+    X(face_width,      13.32f, .69f, 11.18f, 15.66f,  .40f, 0, .35f, 0,       "cm, over the cheekbones")           \
+    X(face_long,            1, .0575f, .82f, 1.19f,   .40f, .1f, 0, 0,        "factor on the heights of nose, lip, chin")\
+    X(jaw_width,        11.1f, .862f, 8.62f, 13.88f,  .55f, 0, .2f, .05f,     "cm, between the corners of the jaw")\
     X(jaw_square,     2.25f, .30f, 1.6f, 3.1f,   .45f, 0, .1f, 0,        "exponent of the jaw's curve")             \
     X(jaw_corner,     -6.8f, .55f, -8.4f, -5.2f, 0, -.1f, 0, 0,          "cm, height of the jaw's corner")          \
-    X(chin_height,     4.0f, .36f, 3, 5.2f,     .35f, .1f, 0, 0,        "cm, lips to underside of the chin")       \
+    X(chin_height,      3.78f, .414f, 2.65f, 5.12f,   .35f, .1f, 0, 0,        "cm, lips to underside of the chin") \
     X(chin_width,      2.5f, .45f, 1.2f, 3.9f,   .45f, 0, 0, 0,          "cm, half width of the chin's pad")        \
-    X(chin_forward,    .05f, .35f, -1, 1.1f,     .15f, 0, -.1f, -.2f,    "cm")                                      \
+    X(chin_forward,     -.09f, .35f, -1.14f, .96f,    .15f, 0, -.1f, -.2f,    "cm")                                \
     X(chin_cleft,      .00f, .09f, 0, .3f,       .30f, 0, 0, 0,          "cm, depth")                               \
-    X(cheekbone,       .50f, .22f, -.1f, 1.2f,   -.1f, 0, .4f, .1f,      "cm, forward")                             \
-    X(cheekbone_y,    -2.1f, .35f, -3.1f, -1.1f, 0, -.2f, 0, 0,          "cm, height")                              \
-    X(cheek_full,      .10f, .35f, -.8f, 1.2f,   -.15f, -.15f, .2f, 0,   "cm, fullness of the lower cheek")         \
+    X(cheekbone,          .5f, .253f, -.178f, 1.28f,  -.1f, 0, .4f, .1f,      "cm, forward")                       \
+    X(cheekbone_y,     -2.27f, .402f, -3.4f, -1.15f,  0, -.2f, 0, 0,          "cm, height")                        \
+    X(cheek_full,        .24f, .402f, -.78f, 1.46f,   -.15f, -.15f, .2f, 0,   "cm, fullness of the lower cheek")   \
     X(forehead_slope,   .0f, .50f, -1.3f, 1.5f,  .45f, 0, -.1f, 0,       "cm, backward slope at the hairline")      \
-    X(brow_ridge,      .28f, .20f, 0, .95f,      .70f, 0, -.3f, .1f,     "cm, forward")                             \
-    X(eye_spacing,    3.15f, .17f, 2.65f, 3.7f,  .20f, 0, .1f, .2f,      "cm, half the distance of the pupils")     \
-    X(eye_width,      1.47f, .10f, 1.18f, 1.78f, .10f, -.1f, -.1f, 0,    "cm, half the lid opening's width")        \
-    X(eye_opening,    1.00f, .14f, .64f, 1.42f,  -.35f, -.25f, -.4f, 0,  "cm, the lid opening's height")            \
-    X(eye_tilt,        .07f, .065f, -.13f, .28f, -.15f, -.3f, .45f, 0,   "slope, outer corner up")                  \
-    X(eye_depth,       .00f, .20f, -.5f, .55f,   .30f, .1f, -.5f, -.1f,  "cm, set back")                            \
+    X(brow_ridge,        .28f, .23f, 0, .95f,         .70f, 0, -.3f, .1f,     "cm, forward")                       \
+    X(eye_spacing,       3.1f, .196f, 2.54f, 3.71f,   .20f, 0, .1f, .2f,      "cm, half the distance of the pupils")\
+    X(eye_width,         1.5f, .115f, 1.17f, 1.85f,   .10f, -.1f, -.1f, 0,    "cm, half the lid opening's width")  \
+    X(eye_opening,      1.04f, .161f, .620f, 1.50f,   -.35f, -.25f, -.4f, 0,  "cm, the lid opening's height")      \
+    X(eye_tilt,        .0245f, .0747f, -.2f, .259f,   -.15f, -.3f, .45f, 0,   "slope, outer corner up")            \
+    X(eye_depth,        -.06f, .23f, -.623f, .553f,   .30f, .1f, -.5f, -.1f,  "cm, set back")                      \
     X(lid_crease,      .36f, .13f, .08f, .75f,   -.2f, 0, -.6f, .1f,     "cm, crease above the lid's edge")         \
     X(lid_hood,        .20f, .25f, 0, 1,         .1f, .4f, .3f, 0,       "0..1, fold that hangs over the lid")      \
-    X(brow_y,         1.82f, .26f, 1.1f, 2.6f,   -.4f, -.1f, .15f, 0,    "cm, height")                              \
-    X(brow_thick,      .62f, .16f, .22f, 1.1f,   .45f, -.1f, -.1f, .1f,  "cm")                                      \
-    X(brow_arch,       .40f, .24f, -.2f, 1.05f,  -.45f, 0, 0, 0,         "cm")                                      \
-    X(brow_slope,      .05f, .10f, -.25f, .35f,  -.1f, -.3f, 0, 0,       "slope, outer end up")                     \
-    X(brow_inner,     1.25f, .27f, .45f, 2.1f,   -.25f, 0, 0, 0,         "cm, distance of the inner end")           \
-    X(brow_length,    3.95f, .36f, 2.9f, 5,      0, -.1f, 0, 0,          "cm")                                      \
-    X(brow_dense,      .70f, .17f, .25f, 1,      .2f, -.2f, 0, .2f,      "0..1")                                    \
-    X(nose_length,    4.75f, .36f, 3.7f, 5.9f,   .25f, .2f, -.1f, -.2f,  "cm, root to lip")                         \
-    X(nose_width,     1.74f, .21f, 1.2f, 2.5f,   .30f, .1f, .2f, .7f,    "cm, half the width of the wings")         \
-    X(bridge_width,    .80f, .14f, .45f, 1.25f,  .20f, .1f, .2f, .4f,    "cm, half width")                          \
-    X(bridge_height,   .75f, .25f, .1f, 1.5f,    .25f, .1f, -.5f, -.5f,  "cm, at the eyes")                         \
-    X(nose_hump,       .02f, .20f, -.5f, .7f,    .25f, .15f, -.1f, -.2f, "cm, on the bridge")                       \
-    X(tip_forward,    2.00f, .27f, 1.2f, 2.9f,   .2f, .1f, -.35f, -.3f,  "cm")                                      \
-    X(tip_size,        .80f, .14f, .45f, 1.25f,  .2f, .2f, .2f, .4f,     "cm, radius")                              \
-    X(tip_up,          .00f, .24f, -.6f, .6f,    -.3f, -.3f, 0, 0,       "cm")                                      \
+    X(brow_y,           1.72f, .299f, .906f, 2.59f,   -.4f, -.1f, .15f, 0,    "cm, height")                        \
+    X(brow_thick,       .588f, .184f, .135f, 1.12f,   .45f, -.1f, -.1f, .1f,  "cm")                                \
+    X(brow_arch,         .28f, .276f, -.395f, 1.01f,  -.45f, 0, 0, 0,         "cm")                                \
+    X(brow_slope,        .09f, .115f, -.246f, .426f,  -.1f, -.3f, 0, 0,       "slope, outer end up")               \
+    X(brow_inner,       1.39f, .31f, .486f, 2.33f,    -.25f, 0, 0, 0,         "cm, distance of the inner end")     \
+    X(brow_length,      3.95f, .414f, 2.77f, 5.13f,   0, -.1f, 0, 0,          "cm")                                \
+    X(brow_dense,       .751f, .196f, .25f, 1,        .2f, -.2f, 0, .2f,      "0..1")                              \
+    X(nose_length,      4.46f, .414f, 3.28f, 5.74f,   .25f, .2f, -.1f, -.2f,  "cm, root to lip")                   \
+    X(nose_width,       1.87f, .241f, 1.25f, 2.7f,    .30f, .1f, .2f, .7f,    "cm, half the width of the wings")   \
+    X(bridge_width,       .8f, .161f, .402f, 1.3f,    .20f, .1f, .2f, .4f,    "cm, half width")                    \
+    X(bridge_height,     .75f, .287f, .016f, 1.58f,   .25f, .1f, -.5f, -.5f,  "cm, at the eyes")                   \
+    X(nose_hump,         .02f, .23f, -.572f, .772f,   .25f, .15f, -.1f, -.2f, "cm, on the bridge")                 \
+    X(tip_forward,      1.89f, .31f, .99f, 2.89f,     .2f, .1f, -.35f, -.3f,  "cm")                                \
+    X(tip_size,         .758f, .161f, .36f, 1.26f,    .2f, .2f, .2f, .4f,     "cm, radius")                        \
+    X(tip_up,               0, .276f, -.672f, .672f,  -.3f, -.3f, 0, 0,       "cm")                                \
     X(nostril,         .32f, .06f, .18f, .5f,    .1f, .1f, 0, .4f,       "cm, half width")                          \
-    X(philtrum,       2.15f, .23f, 1.5f, 2.9f,   .25f, .25f, 0, 0,       "cm, nose to the line between the lips")   \
+    X(philtrum,         1.92f, .265f, 1.19f, 2.75f,   .25f, .25f, 0, 0,       "cm, nose to the line between the lips")\
     X(philtrum_depth,  .12f, .06f, 0, .3f,       0, -.3f, 0, 0,          "cm")                                      \
-    X(mouth_width,    2.58f, .24f, 1.95f, 3.3f,  .2f, 0, -.05f, .3f,     "cm, half")                                \
-    X(lip_upper,       .58f, .17f, .2f, 1.15f,   -.25f, -.4f, 0, .6f,    "cm, height")                              \
-    X(lip_lower,       .86f, .19f, .4f, 1.45f,   -.25f, -.35f, 0, .5f,   "cm, height")                              \
+    X(mouth_width,      2.46f, .276f, 1.75f, 3.26f,   .2f, 0, -.05f, .3f,     "cm, half")                          \
+    X(lip_upper,         .58f, .196f, .143f, 1.21f,   -.25f, -.4f, 0, .6f,    "cm, height")                        \
+    X(lip_lower,         .86f, .218f, .337f, 1.51f,   -.25f, -.35f, 0, .5f,   "cm, height")                        \
     X(lip_bow,         .30f, .15f, 0, .75f,      -.1f, -.2f, 0, 0,       "0..1, dip of the upper lip")              \
-    X(mouth_corner,    .00f, .13f, -.4f, .4f,    -.1f, -.35f, 0, 0,      "cm, corners up")                          \
-    X(muzzle,          .45f, .24f, -.2f, 1.2f,   0, 0, .1f, .5f,         "cm, lips and teeth forward")              \
+    X(mouth_corner,         0, .149f, -.448f, .448f,  -.1f, -.35f, 0, 0,      "cm, corners up")                    \
+    X(muzzle,            .45f, .276f, -.284f, 1.28f,  0, 0, .1f, .5f,         "cm, lips and teeth forward")        \
     X(ear_size,        1.0f, .085f, .78f, 1.28f, .25f, .25f, 0, 0,       "factor")                                  \
     X(ear_out,         .42f, .16f, .05f, .95f,   .2f, 0, 0, 0,           "radians from the skull")                  \
     X(neck_width,     10.5f, .90f, 8.2f, 13,     .80f, .1f, 0, 0,        "cm")                                      \
-    X(melanin,         .27f, .20f, 0, 1,         .03f, 0, .12f, .85f,    "0 palest .. 1 darkest skin")              \
+    X(melanin,           .33f, .2f, 0, 1,             .03f, 0, .12f, .85f,    "0 palest .. 1 darkest skin")        \
     X(redness,         .50f, .25f, 0, 1,         .15f, .1f, -.1f, -.1f,  "0..1, blood in the skin")                 \
     X(yellow,          .00f, .50f, -1.2f, 1.2f,  0, 0, .5f, 0,           "undertone")                               \
     X(freckles,       -.35f, .50f, 0, 1,         -.1f, 0, -.3f, -.3f,    "0..1")                                    \
-    X(mottle,          .50f, .25f, 0, 1.2f,      .1f, .4f, 0, 0,         "0..1, unevenness of the colour")          \
+    X(mottle,          .45f, .20f, 0, .85f,      .1f, .4f, 0, 0,         "0..1, unevenness of the colour")          \
     X(blush,           .50f, .30f, 0, 1.2f,      -.1f, 0, 0, -.2f,       "0..1, cheeks and nose")                   \
     X(eye_bags,        .30f, .25f, 0, 1,         .1f, .5f, 0, 0,         "0..1")                                    \
     X(wrinkles,        .15f, .18f, 0, .8f,       .05f, .85f, -.1f, -.1f, "0..1")                                    \
@@ -105,15 +106,15 @@ extern "C" {
     X(hair_part,       .00f, 2.2f, -3.8f, 3.8f,  0, 0, 0, 0,             "cm, parting's distance from the middle")  \
     X(hairline_y,     6.30f, .55f, 4.9f, 7.9f,   .1f, .15f, 0, 0,        "cm, height in the middle")                \
     X(hair_recess,     .20f, .60f, -.4f, 1.9f,   .5f, .35f, 0, 0,        "0..1.9, bays at the temples")             \
-    X(eye_round,       .00f, .40f, -.9f, .9f,    -.1f, -.1f, -.1f, 0,    "-1 almond .. 1 round opening")            \
-    X(eye_peak,       -.08f, .20f, -.5f, .45f,   0, 0, .1f, 0,           "-1..1, where the upper lid is highest")   \
+    X(eye_round,            0, .46f, -1.01f, 1.01f,   -.1f, -.1f, -.1f, 0,    "-1 almond .. 1 round opening")      \
+    X(eye_peak,         -.08f, .23f, -.557f, .507f,   0, 0, .1f, 0,           "-1..1, where the upper lid is highest")\
     X(eye_fold,       -.40f, .36f, 0, 1,         0, -.1f, .8f, 0,        "0..1, fold over the inner corner")        \
-    X(lid_low,         .00f, .30f, -.7f, .7f,    .1f, .25f, 0, 0,        "-1 straight .. 1 drooping lower lid")     \
+    X(lid_low,              0, .345f, -.784f, .784f,  .1f, .25f, 0, 0,        "-1 straight .. 1 drooping lower lid")\
     X(lash,            .50f, .20f, .05f, 1,      -.65f, -.2f, 0, .1f,    "0..1, darkness of the lashes")            \
     X(lid_tone,        .25f, .25f, 0, 1,         -.3f, .15f, 0, .3f,     "0..1, darkness of the lids' skin")        \
-    X(wing_size,      1.00f, .13f, .68f, 1.38f,  .1f, .15f, .1f, .4f,    "factor, wings of the nose")               \
+    X(wing_size,            1, .149f, .638f, 1.42f,   .1f, .15f, .1f, .4f,    "factor, wings of the nose")         \
     X(wing_up,         .00f, .14f, -.35f, .35f,  0, -.1f, 0, 0,          "cm, wings above the base")                \
-    X(tip_round,       .00f, .35f, -.8f, .8f,    .1f, .1f, .1f, .3f,     "-1 pointed .. 1 round tip")               \
+    X(tip_round,            0, .402f, -.896f, .896f,  .1f, .1f, .1f, .3f,     "-1 pointed .. 1 round tip")         \
     X(columella,       .00f, .13f, -.3f, .3f,    0, .2f, 0, -.1f,        "cm, lower than the wings")                \
     X(fold_depth,      .10f, .14f, 0, .5f,       .1f, .4f, 0, 0,         "cm, folds from nose to mouth")            \
     X(lip_edge,        .50f, .25f, 0, 1,         -.35f, -.35f, 0, .2f,   "0 faint .. 1 sharp border of the lips")   \
@@ -121,7 +122,7 @@ extern "C" {
     X(mouth_wave,      .00f, .50f, -1.2f, 1.2f,  0, 0, 0, 0,             "-1 bowed .. 1 wavy line between the lips") \
     X(jowl,           -.30f, .35f, 0, 1,         .1f, .7f, 0, 0,         "0..1, cheeks hanging at the jaw")         \
     X(temple,          .00f, .25f, -.6f, .6f,    0, .2f, -.1f, 0,        "cm, hollow temples")                      \
-    X(lid_hollow,      .00f, .25f, -.6f, .6f,    .1f, .4f, -.4f, 0,      "cm, hollow between lid and brow")
+    X(lid_hollow,           0, .287f, -.672f, .672f,  .1f, .4f, -.4f, 0,      "cm, hollow between lid and brow")   
 
 /* Numbers of a look: X(name, mean, deviation, low, high, meaning).  Normal, kept in [low, high]; uniform in
  * [low, high] where the deviation is 0. */
@@ -129,7 +130,7 @@ extern "C" {
     X(yaw,            0, .15f, -.44f, .44f,     "radians, to the right of the picture")                    \
     X(pitch,          0, .08f, -.22f, .22f,     "radians, up")                                             \
     X(roll,           0, .05f, -.16f, .16f,     "radians, clockwise")                                      \
-    X(smile,          .32f, .40f, -.3f, 1,      "-1 pressed lips .. 1 broad smile")                        \
+    X(smile,          .42f, .42f, -.4f, 1,      "-1 pressed lips .. 1 broad smile")                        \
     X(mouth_open,     -.06f, .3f, 0, .8f,       "cm, gap between the lips")                                \
     X(brow_raise,     0, .30f, -.6f, 1,         "-1 frown .. 1 raised")                                    \
     X(lid_close,      .06f, .12f, 0, 1,      "0 open .. 1 closed")                                      \
@@ -140,7 +141,7 @@ extern "C" {
     X(light_soft,     0, 0, .5f, 2,             "cm, blur of cast shadows")                                \
     X(light_power,    0, 0, 0, 1,               "key against ambient light within the camera's range")     \
     X(light_fill,     0, 0, .05f, .45f,         "light from the other side")                               \
-    X(light_warm,     0, .10f, -.3f, .3f,       "warmth of the key light")                                 \
+    X(light_warm,     0, .12f, -.36f, .36f,     "warmth of the key light")                                 \
     X(hair_trim,      0, .10f, -.3f, .3f,       "relative change of length")                               \
     X(hair_puff,      0, .12f, -.35f, .35f,     "relative change of volume")                               \
     X(hair_tied,      0, 0, 0, 1,               "below 0.3: long hair is tied back")                       \
@@ -160,8 +161,8 @@ extern "C" {
     X(cloth_vivid,    0, 0, 0, .8f,             "saturation")                                              \
     X(cloth_light,    0, 0, 0, 1,               "lightness")                                               \
     X(cloth_cut,      0, 0, 0, 1,               "neckline, from wide to collar")                           \
-    X(exposure,       0, .18f, -.45f, .4f,      "stops, besides the camera's")                             \
-    X(white_red,      0, .05f, -.15f, .15f,     "error of the white balance, red against blue")            \
+    X(exposure,       0, .25f, -.6f, .55f,      "stops, besides the camera's")                             \
+    X(white_red,      0, .07f, -.2f, .2f,       "error of the white balance, red against blue")            \
     X(white_green,    0, .018f, -.05f, .05f,    "error of the white balance, green")                       \
     X(blur,           0, 1, -2, 2,              "focus, in deviations of the camera")                      \
     X(noise,          0, 0, 0, 1,               "grain within the camera's range")                         \
@@ -173,7 +174,8 @@ extern "C" {
     X(sky_warm,       0, .06f, -.18f, .18f,     "warmth of the ambient light")                             \
     X(film_contrast,  0, .12f, -.3f, .3f,       "s-curve of the film, besides the camera's")
 
-enum { PORTRAIT_WARP_ROWS = 12, PORTRAIT_WARP_COLUMNS = 6, PORTRAIT_SKEW_ROWS = 7, PORTRAIT_SKEW_COLUMNS = 7 };
+enum { PORTRAIT_WARP_ROWS = 12, PORTRAIT_WARP_COLUMNS = 6, PORTRAIT_SKEW_ROWS = 7, PORTRAIT_SKEW_COLUMNS = 7,
+       PORTRAIT_FINE_ROWS = 20, PORTRAIT_FINE_COLUMNS = 10, PORTRAIT_TONE_ROWS = 17, PORTRAIT_TONE_COLUMNS = 11 };
 
 typedef enum PortraitHair {
     PORTRAIT_SHAVED, PORTRAIT_SHORT, PORTRAIT_PARTED, PORTRAIT_SWEPT, PORTRAIT_FRINGE, PORTRAIT_CURLS,
@@ -195,10 +197,13 @@ typedef struct PortraitPerson {
     PortraitHair hair;
     PortraitBeard beard;
     uint32_t grain;         /* key of freckles, strands and other small random detail of this person */
-    /* What no named number says: standard normals at the nodes of smooth displacement fields (x, y, z) of the face,
-     * one the same on both sides, one not. */
+    /* What no named number says: standard normals at the nodes of smooth fields (portraits_modes.c).  Displacement
+     * (x, y, z) of the face: the same on both sides, not the same, and of more detail; tone of the skin: lightness the
+     * same on both sides, not the same, and redness. */
     float warp[3][PORTRAIT_WARP_ROWS][PORTRAIT_WARP_COLUMNS];
     float skew[3][PORTRAIT_SKEW_ROWS][PORTRAIT_SKEW_COLUMNS];
+    float fine[3][PORTRAIT_FINE_ROWS][PORTRAIT_FINE_COLUMNS];
+    float tone[3][PORTRAIT_TONE_ROWS][PORTRAIT_TONE_COLUMNS];
 } PortraitPerson;
 
 typedef struct PortraitLook {
@@ -227,7 +232,7 @@ typedef struct PortraitCamera {
 } PortraitCamera;
 
 /* Raised whenever the same numbers give another picture, so that nothing made before is mistaken for the same. */
-enum { PORTRAIT_VERSION = 3 };
+enum { PORTRAIT_VERSION = 4 };
 
 enum { PORTRAIT_CAMERAS = 5, PORTRAIT_MIN_SIZE = 16, PORTRAIT_MAX_SIZE = 512 };
 /* 0 "studio" (Original), 1 "london", 2 "multipie", 3 "frav2d" (Validation and Test), 4 "mixed" (pretraining: wide). */

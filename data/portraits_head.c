@@ -15,46 +15,6 @@ static Vec skin_colour(const PortraitPerson *p)
     return times(c, vec(1 - .015f * p->yellow, 1 - .15f * blood, 1 - .13f * blood - .06f * p->yellow));
 }
 
-/* Uniform cubic B-spline weights at t in [0, 1). */
-static void spline_weights(float t, float w[4])
-{
-    float t2 = t * t, t3 = t2 * t;
-    w[0] = (1 - 3 * t + 3 * t2 - t3) / 6;
-    w[1] = (4 - 6 * t2 + 3 * t3) / 6;
-    w[2] = (1 + 3 * t + 3 * t2 - 3 * t3) / 6;
-    w[3] = t3 / 6;
-}
-
-/* Value at (u, v), in nodes, of a field of rows x columns standard normals. */
-static float spline_field(const float *nodes, int rows, int columns, float u, float v)
-{
-    float wu[4], wv[4], sum = 0;
-    u = clampf(u, 0, (float)(columns - 3) - 1e-3f);
-    v = clampf(v, 0, (float)(rows - 3) - 1e-3f);
-    int i = (int)v, j = (int)u;
-    spline_weights(u - (float)j, wu);
-    spline_weights(v - (float)i, wv);
-    for (int a = 0; a < 4; a++) {
-        const float *row = nodes + (i + a) * columns + j;
-        sum += wv[a] * (row[0] * wu[0] + row[1] * wu[1] + row[2] * wu[2] + row[3] * wu[3]);
-    }
-    return sum;
-}
-
-/* The person's own displacement at a point of the face, cm. */
-static Vec warp_at(const PortraitPerson *p, float x, float y)
-{
-    enum { WR = PORTRAIT_WARP_ROWS, WC = PORTRAIT_WARP_COLUMNS, SR = PORTRAIT_SKEW_ROWS, SC = PORTRAIT_SKEW_COLUMNS };
-    float off = sqrtf(x * x + 1) - 1;   /* smooth |x|: no crease down the middle */
-    float v = (9 - y) / 2.5f, u = off / 2.2f, side = x / (1 + off);
-    float su = (x + 8) / 4, sv = (9 - y) / 5.2f;
-    Vec even = vec(spline_field(&p->warp[0][0][0], WR, WC, u, v), spline_field(&p->warp[1][0][0], WR, WC, u, v),
-                   spline_field(&p->warp[2][0][0], WR, WC, u, v));
-    Vec odd = vec(spline_field(&p->skew[0][0][0], SR, SC, su, sv), spline_field(&p->skew[1][0][0], SR, SC, su, sv),
-                  spline_field(&p->skew[2][0][0], SR, SC, su, sv));
-    return vec(0.55f * side * even.x + 0.11f * odd.x, 0.60f * even.y + 0.11f * odd.y, 0.55f * even.z + 0.12f * odd.z);
-}
-
 void sitter_init(Sitter *s, const PortraitPerson *p, const PortraitLook *l, int samples)
 {
     memset(s, 0, sizeof *s);
@@ -70,14 +30,15 @@ void sitter_init(Sitter *s, const PortraitPerson *p, const PortraitLook *l, int 
     s->eye_z = -2.50f - p->eye_depth;
     s->offset = (float)(p->grain & 0xfffu) * 1.37f;
     s->man = clampf(p->sex * 0.9f, 0, 1);
+    person_tone(p, s->tone_light, s->tone_red);
     s->key = mixf(c->key_low, c->key_high, l->light_power);
     s->ambient = c->ambient * (.95f - .5f * l->light_power);
     s->skin = skin_colour(p);
     s->hair = hair_colour(p);
     s->skull_radius = vec(0.5f * p->head_width, p->head_top - SKULL_Y, -SKULL_Z);
     s->skull_back = p->head_depth + SKULL_Z;
-    s->eye_shift[0] = warp_at(p, -p->eye_spacing, 0);
-    s->eye_shift[1] = warp_at(p, p->eye_spacing, 0);
+    s->eye_shift[0] = person_warp(p, -p->eye_spacing, 0);
+    s->eye_shift[1] = person_warp(p, p->eye_spacing, 0);
 
     float yaw = l->yaw * c->pose, pitch = -l->pitch * c->pose, roll = -l->roll * c->pose;
     float cy = cosine(yaw), sy = sine(yaw), cp = cosine(pitch), sp = sine(pitch), cr = cosine(roll), sr = sine(roll);
@@ -321,7 +282,7 @@ static void build_row(Canvas *c, const Sitter *s, const Ring *ring, const Hill *
                 relief[j] += lip_relief(s, x[j], y[j]);
             relief[j] += forehead_lines(s, x[j], y[j]);
             p.z = mixf(p.z, lid_relief(s, x[j], y[j], p.z + relief[j]), f);
-            Vec w = warp_at(s->person, x[j], y[j]);
+            Vec w = person_warp(s->person, x[j], y[j]);
             float ex = ax - s->person->eye_spacing;
             w = blend(w, s->eye_shift[x[j] > 0], 1 - ramp(1.2f, 3.2f, sqrtf(ex * ex + sqr(y[j]))));
             p = along(p, w, f * ramp(-13.5f, -11, y[j]) * ramp(9.5f, 7, y[j]));

@@ -2,6 +2,7 @@
  *
  *     portraits_people.c   random numbers to people and looks; the tables of names and cameras
  *     portraits_head.c     the head's surface: loft, cheeks and chin, expression, ears
+ *     portraits_modes.c    smooth random fields of displacement and tone
  *     portraits_face.c     curves and relief of nose, lips and lids
  *     portraits_hair.c     strands of hair and beard, glasses
  *     portraits_skin.c     colour of skin, brows, lips, eyes, cloth at a point of the face
@@ -203,6 +204,8 @@ static inline float noise(float x, float y)
 
 /* ---- the sitter: everything that geometry and colour need to know, computed once a picture */
 
+enum { TONE_SIDE = 33 };                                /* points of the person's tone over 22 x 22 cm of the face */
+
 typedef struct Sitter {
     const PortraitPerson *person;
     const PortraitLook *look;
@@ -211,6 +214,8 @@ typedef struct Sitter {
     float eye_z;                                       /* depth of the eyeballs' centres */
     Vec eye_shift[2];                                  /* the warp at the eyes: eyeballs move rigidly */
     float offset;                                      /* where this person's noise lies on the lattice */
+    float tone_light[TONE_SIDE * TONE_SIDE];           /* relative lightness of the skin, and its redness: variance 1 */
+    float tone_red[TONE_SIDE * TONE_SIDE];
     float man;                                         /* 0..1, growth of beard */
     Vec skin, hair;                                    /* linear colours */
     float key, ambient;                                /* strengths of the lights, 1 = exposure of white */
@@ -225,6 +230,22 @@ typedef struct Sitter {
 enum { SKULL_Y = 2, SKULL_Z = -9 };
 #define EYEBALL 1.22f    /* cm, radius */
 #define LIP_BAND 0.11f   /* cm around the line between the lips that opens with the mouth */
+
+/* Displacement of the face at a place, cm. */
+Vec person_warp(const PortraitPerson *p, float x, float y);
+/* The grids of Sitter: rows go down, point i lies at tone_place(i) from the middle of brow and nose. */
+static inline float tone_place(int i) { return 22.0f / (TONE_SIDE - 1) * (float)i - 11; }
+void person_tone(const PortraitPerson *p, float *light, float *red);
+static inline float tone_at(const float *grid, float x, float y)
+{
+    float u = clampf((x + 11) * ((TONE_SIDE - 1) / 22.0f), 0, TONE_SIDE - 1.001f);
+    float v = clampf((11 - y) * ((TONE_SIDE - 1) / 22.0f), 0, TONE_SIDE - 1.001f);
+    int j = (int)u, i = (int)v;
+    const float *g = grid + i * TONE_SIDE + j;
+    u -= (float)j;
+    v -= (float)i;
+    return mixf(mixf(g[0], g[1], u), mixf(g[TONE_SIDE], g[TONE_SIDE + 1], u), v);
+}
 
 void sitter_init(Sitter *s, const PortraitPerson *person, const PortraitLook *look, int samples);
 /* A point of the head, after expression, into the room (the head turns on the neck, the chest stays). */

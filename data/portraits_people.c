@@ -86,7 +86,7 @@ static float draw_trait(Random *r, const PortraitPerson *p, float mean, float sd
                         float age, float east, float south)
 {
     float years = (p->age - 38) / 16, rest = 1 - (sex * sex + age * age + east * east + south * south);
-    float own = 1.15f * clampf(random_normal(r), -2.6f, 2.6f) * sqrtf(maxf(rest, 0.15f));
+    float own = 1.4f * clampf(random_normal(r), -2.6f, 2.6f) * sqrtf(maxf(rest, 0.15f));
     return clampf(mean + sd * (sex * p->sex + age * years + east * p->east + south * p->south + own), low, high);
 }
 
@@ -115,6 +115,12 @@ static void draw_styles(Random *r, PortraitPerson *p)
         p->hair = PORTRAIT_SHAVED;
 }
 
+static void draw_field(Random *r, float *nodes, unsigned long bytes)
+{
+    for (unsigned long i = 0; i < bytes / sizeof *nodes; i++)
+        nodes[i] = clampf(random_normal(r), -2.6f, 2.6f);
+}
+
 void portrait_person(uint64_t world, const char *population, int index, PortraitPerson *out)
 {
     Random r = open_stream(world, "person", population, (uint64_t)index);
@@ -136,10 +142,10 @@ void portrait_person(uint64_t world, const char *population, int index, Portrait
     p.iris_dark = clampf(0.75f * p.iris_dark + 0.45f * (p.hair_dark - 0.5f) + 0.4f * p.melanin, 0, 1);
     draw_styles(&r, &p);
     p.grain = random_next(&r);
-    for (int i = 0; i < 3 * PORTRAIT_WARP_ROWS * PORTRAIT_WARP_COLUMNS; i++)
-        (&p.warp[0][0][0])[i] = clampf(random_normal(&r), -2.6f, 2.6f);
-    for (int i = 0; i < 3 * PORTRAIT_SKEW_ROWS * PORTRAIT_SKEW_COLUMNS; i++)
-        (&p.skew[0][0][0])[i] = clampf(random_normal(&r), -2.6f, 2.6f);
+    draw_field(&r, &p.warp[0][0][0], sizeof p.warp);
+    draw_field(&r, &p.skew[0][0][0], sizeof p.skew);
+    draw_field(&r, &p.fine[0][0][0], sizeof p.fine);
+    draw_field(&r, &p.tone[0][0][0], sizeof p.tone);
     *out = p;
 }
 

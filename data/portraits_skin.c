@@ -35,6 +35,8 @@ static void paint_skin(const Sitter *s, float x, float y, Paint *out)
 {
     const PortraitPerson *p = s->person;
     float ax = absf(x), o = s->offset, red = 0, dark = 0, ex = ax - p->eye_spacing;
+    float tone = 1 + tone_at(s->tone_light, x, y);
+    red += .35f * tone_at(s->tone_red, x, y);
     float coarse = cloud(.62f * x + o, .62f * y), fine = cloud(2.3f * x + o, 2.3f * y + 9);
     red += .55f * p->blush * hill2((ax - 3.9f) / 3.4f, (y + 2.9f) / 3.2f);
     red += .45f * (.5f + .6f * p->mottle) * hill2(x / 2.8f, (y - s->tip_y) / 2.4f);
@@ -58,7 +60,7 @@ static void paint_skin(const Sitter *s, float x, float y, Paint *out)
     }
     float d = clampf(1 - dark, .15f, 1.2f);
     Vec tint = vec((1 - .05f * red) * root(d) * root(root(d)), (1 - .24f * red) * d, (1 - .20f * red) * d);
-    out->albedo = times(s->skin, tint);
+    out->albedo = scale(times(s->skin, tint), clampf(tone, .6f, 1.4f));
     out->shine = .08f * (.35f + p->oil) * (1 + .45f * cloud(4.3f * x + o, 4.3f * y));
     out->shine *= 1 + .8f * hill2(x / 5, (y - 5) / 4.6f) + hill2(x / 2, (y - s->tip_y - .3f) / 2.8f)
                 + .5f * hill2((ax - 4.3f) / 2.8f, (y + 1.8f) / 2.1f);

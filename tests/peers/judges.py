@@ -410,6 +410,30 @@ def figures(set_, judges, draws):
     return out
 
 
+def print_table(columns):
+    """columns: name to rows of figures."""
+    keys = list(dict.fromkeys((r[0], r[1]) for rows in columns.values() for r in rows))
+    found = {(c, r[0], r[1]): r[2:] for c, rows in columns.items() for r in rows}
+    print("| figure | judge | " + " | ".join(columns) + " |\n|---|---|" + "---|" * len(columns))
+    for key in keys:
+        cells = []
+        for c in columns:
+            v = found.get((c, *key))
+            digits = 3 if key[0] == "cosine" else 1 if v and v[0] >= 20 else 2
+            cells.append("" if not v else f"{v[0]:.{digits}f}" if np.isnan(v[1]) else
+                         f"{v[0]:.{digits}f} ({v[1]:.{digits}f}..{v[2]:.{digits}f})")
+        print(f"| {key[0]} | {key[1]} | " + " | ".join(cells) + " |")
+
+
+def write_csv(path, columns):
+    with open(path, "w", newline="") as f:
+        w = csv.writer(f, lineterminator="\n")
+        w.writerow(["set", "figure", "judge", "value", "low", "high"])
+        for c, rows in columns.items():
+            for figure, judge, *v in rows:
+                w.writerow([c, figure, judge, *(f"{x:.5g}" for x in v)])
+
+
 def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("--weights", required=True, help="folder of the networks")
@@ -422,7 +446,7 @@ def main():
     a.add_argument("--others", type=int, default=2, help="pictures of each person through each other camera")
     a.add_argument("--draws", type=int, default=200, help="of the bootstrap")
     a.add_argument("--cache", help="folder that keeps what the networks said")
-    a.add_argument("--csv", help="file to write")
+    a.add_argument("--csv", help="file to write, after each world")
     o = a.parse_args()
     torch.set_num_threads(THREADS)
     if o.cache:
@@ -440,26 +464,12 @@ def main():
                 one = (count == 1).mean(1)
                 rows.append((f"one face %, {camera}", "MTCNN",
                              *interval(lambda w: 100 * (w @ one) / w.sum(), o.people, o.draws)))
+        if o.csv:
+            write_csv(o.csv, columns)
     if o.lfw:
         print("LFW", file=sys.stderr, flush=True)
         columns["LFW"] = figures(pictures_lfw(o.lfw, o.people, o.images).look(mtcnn, judges, o.cache), judges, o.draws)
-    keys = list(dict.fromkeys((r[0], r[1]) for rows in columns.values() for r in rows))
-    found = {(c, r[0], r[1]): r[2:] for c, rows in columns.items() for r in rows}
-    print("| figure | judge | " + " | ".join(columns) + " |\n|---|---|" + "---|" * len(columns))
-    for key in keys:
-        cells = []
-        for c in columns:
-            v = found.get((c, *key))
-            digits = 3 if key[0] == "cosine" else 1 if v and v[0] >= 20 else 2
-            cells.append("" if not v else f"{v[0]:.{digits}f}" if np.isnan(v[1]) else
-                         f"{v[0]:.{digits}f} ({v[1]:.{digits}f}..{v[2]:.{digits}f})")
-        print(f"| {key[0]} | {key[1]} | " + " | ".join(cells) + " |")
-    if o.csv:
-        with open(o.csv, "w", newline="") as f:
-            w = csv.writer(f, lineterminator="\n")
-            w.writerow(["set", "figure", "judge", "value", "low", "high"])
-            for (c, figure, judge), v in found.items():
-                w.writerow([c, figure, judge, *(f"{x:.5g}" for x in v)])
+    print_table(columns)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,65 @@
+/* portraits_modes.c - what no named number says of a face: smooth random fields of displacement and of tone.
+ *
+ * Each is a grid of standard normals under a cubic B-spline.  Bands of three spacings displace the face: one of 4 cm
+ * that is not the same on both sides, one of 2.2 cm and one of 1.3 cm that are.  Tone has a symmetric band of 1.6 cm in
+ * lightness and in redness, and one in lightness that is not. */
+#include "data/portraits_parts.h"
+
+/* Uniform cubic B-spline weights at t in [0, 1). */
+static void spline_weights(float t, float w[4])
+{
+    float t2 = t * t, t3 = t2 * t;
+    w[0] = (1 - 3 * t + 3 * t2 - t3) / 6;
+    w[1] = (4 - 6 * t2 + 3 * t3) / 6;
+    w[2] = (1 + 3 * t + 3 * t2 - 3 * t3) / 6;
+    w[3] = t3 / 6;
+}
+
+/* Value at (u, v), in nodes, of a field of rows x columns standard normals. */
+static float spline_field(const float *nodes, int rows, int columns, float u, float v)
+{
+    float wu[4], wv[4], sum = 0;
+    u = clampf(u, 0, (float)(columns - 3) - 1e-3f);
+    v = clampf(v, 0, (float)(rows - 3) - 1e-3f);
+    int i = (int)v, j = (int)u;
+    spline_weights(u - (float)j, wu);
+    spline_weights(v - (float)i, wv);
+    for (int a = 0; a < 4; a++) {
+        const float *row = nodes + (i + a) * columns + j;
+        sum += wv[a] * (row[0] * wu[0] + row[1] * wu[1] + row[2] * wu[2] + row[3] * wu[3]);
+    }
+    return sum;
+}
+
+/* A distance from the middle that is smooth there: no crease down the face. */
+static float from_middle(float x) { return sqrtf(x * x + 1) - 1; }
+
+Vec person_warp(const PortraitPerson *p, float x, float y)
+{
+    enum { WR = PORTRAIT_WARP_ROWS, WC = PORTRAIT_WARP_COLUMNS, SR = PORTRAIT_SKEW_ROWS, SC = PORTRAIT_SKEW_COLUMNS };
+    enum { FR = PORTRAIT_FINE_ROWS, FC = PORTRAIT_FINE_COLUMNS };
+    float off = from_middle(x), side = x / (1 + off);
+    float v = (9 - y) / 2.5f, u = off / 2.2f, fv = (9 - y) / 1.3f, fu = off / 1.3f;
+    float su = (x + 8) / 4, sv = (9 - y) / 5.2f;
+    Vec even = vec(spline_field(&p->warp[0][0][0], WR, WC, u, v), spline_field(&p->warp[1][0][0], WR, WC, u, v),
+                   spline_field(&p->warp[2][0][0], WR, WC, u, v));
+    Vec odd = vec(spline_field(&p->skew[0][0][0], SR, SC, su, sv), spline_field(&p->skew[1][0][0], SR, SC, su, sv),
+                  spline_field(&p->skew[2][0][0], SR, SC, su, sv));
+    Vec fine = vec(spline_field(&p->fine[0][0][0], FR, FC, fu, fv), spline_field(&p->fine[1][0][0], FR, FC, fu, fv),
+                   spline_field(&p->fine[2][0][0], FR, FC, fu, fv));
+    return vec(side * (.55f * even.x + .16f * fine.x) + .11f * odd.x, .60f * even.y + .16f * fine.y + .11f * odd.y,
+               .55f * even.z + .20f * fine.z + .12f * odd.z);
+}
+
+void person_tone(const PortraitPerson *p, float *light, float *red)
+{
+    enum { R = PORTRAIT_TONE_ROWS, C = PORTRAIT_TONE_COLUMNS };
+    for (int i = 0; i < TONE_SIDE; i++)
+        for (int j = 0; j < TONE_SIDE; j++) {
+            float x = tone_place(j), y = -tone_place(i), off = from_middle(x), u = off / 1.6f, v = (9 - y) / 1.6f;
+            float even = spline_field(&p->tone[0][0][0], R, C, u, v);
+            float odd = spline_field(&p->tone[1][0][0], R, C, (x + 9) / 2.4f, v);
+            light[i * TONE_SIDE + j] = .10f * even + .06f * odd;
+            red[i * TONE_SIDE + j] = spline_field(&p->tone[2][0][0], R, C, u, v);
+        }
+}
