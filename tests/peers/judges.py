@@ -14,7 +14,8 @@ each.  Printed as a table in Markdown, written as CSV with --csv.
     dimension       (sum of eigenvalues)^2 / sum of their squares, of the covariance of one vector of each person:
                     mean over which picture is taken.  It grows with the number of people: compare equal numbers.
 
-Intervals are 95 %, by bootstrap over people.  Needs torch, onnxruntime and Pillow; two threads.
+Intervals are 95 %, by bootstrap over people.  Needs torch, onnxruntime and Pillow.  A world takes about six minutes
+of one processor.
 """
 import argparse
 import csv
@@ -31,7 +32,6 @@ import torch.nn.functional as F
 from PIL import Image
 from safetensors.numpy import load_file
 
-THREADS = 2
 CAMERAS = ("studio", "london", "multipie", "frav2d", "mixed")
 # Where a judge wants eyes, nose and corners of the mouth, as shares of the side: InsightFace's 112 x 112 template, and
 # dlib's mean face with a quarter of its breadth around it.  On LFW the second halves the error of dlib's network.
@@ -168,11 +168,11 @@ class Mtcnn:
 
 
 class Judge:
-    def __init__(self, name, path, side, euclidean, prepare, template=TEMPLATE):
+    def __init__(self, name, path, side, euclidean, prepare, template=TEMPLATE, threads=2):
         self.name, self.side, self.euclidean, self.prepare = name, side, euclidean, prepare
         self.template = template
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = THREADS
+        options.intra_op_num_threads = threads
         self.session = onnxruntime.InferenceSession(path, options)
 
     def vectors(self, crops):
@@ -183,12 +183,13 @@ class Judge:
         return e if self.euclidean else e / np.linalg.norm(e, axis=1, keepdims=True)
 
 
-def judges_open(folder):
-    return [Judge("0095", f"{folder}/openvino_face_reid_0095.onnx", 128, False, lambda x: x.flip(1).contiguous()),
-            Judge("y1", f"{folder}/insightface_mobilefacenet_y1.onnx", 112, False, lambda x: (x - 127.5) * 0.0078125),
-            Judge("V2", f"{folder}/mobileface_v2.onnx", 112, False, lambda x: x),
-            Judge("dlib", f"{folder}/dlib_face_recognition_densenet.onnx", 150, True, lambda x: x,
-                  TEMPLATE_DLIB)]
+def judges_open(folder, threads=2):
+    def judge(name, file, *rest):
+        return Judge(name, f"{folder}/{file}.onnx", *rest, threads=threads)
+    return [judge("0095", "openvino_face_reid_0095", 128, False, lambda x: x.flip(1).contiguous()),
+            judge("y1", "insightface_mobilefacenet_y1", 112, False, lambda x: (x - 127.5) * 0.0078125),
+            judge("V2", "mobileface_v2", 112, False, lambda x: x),
+            judge("dlib", "dlib_face_recognition_densenet", 150, True, lambda x: x, TEMPLATE_DLIB)]
 
 
 def aligned(rgb, points, side, template=TEMPLATE):
@@ -445,13 +446,14 @@ def main():
     a.add_argument("--camera", default="studio", choices=CAMERAS, help="whose pictures the recognisers see")
     a.add_argument("--others", type=int, default=2, help="pictures of each person through each other camera")
     a.add_argument("--draws", type=int, default=200, help="of the bootstrap")
+    a.add_argument("--threads", type=int, default=2)
     a.add_argument("--cache", help="folder that keeps what the networks said")
     a.add_argument("--csv", help="file to write, after each world")
     o = a.parse_args()
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(o.threads)
     if o.cache:
         os.makedirs(o.cache, exist_ok=True)
-    mtcnn, judges = Mtcnn(o.weights), judges_open(o.weights)
+    mtcnn, judges = Mtcnn(o.weights), judges_open(o.weights, o.threads)
     columns = {}
     for world in o.worlds:
         print(f"world {world}", file=sys.stderr, flush=True)
