@@ -15,20 +15,29 @@ static void spline_weights(float t, float w[4])
     w[3] = t3 / 6;
 }
 
-/* Value at (u, v), in nodes, of a field of rows x columns standard normals. */
-static float spline_field(const float *nodes, int rows, int columns, float u, float v)
+/* Values at (u, v), in nodes, of `planes` fields of rows x columns standard normals, one after the other. */
+static void spline_fields(const float *nodes, int planes, int rows, int columns, float u, float v, float *out)
 {
-    float wu[4], wv[4], sum = 0;
+    float wu[4], wv[4];
     u = clampf(u, 0, (float)(columns - 3) - 1e-3f);
     v = clampf(v, 0, (float)(rows - 3) - 1e-3f);
     int i = (int)v, j = (int)u;
     spline_weights(u - (float)j, wu);
     spline_weights(v - (float)i, wv);
-    for (int a = 0; a < 4; a++) {
-        const float *row = nodes + (i + a) * columns + j;
-        sum += wv[a] * (row[0] * wu[0] + row[1] * wu[1] + row[2] * wu[2] + row[3] * wu[3]);
+    for (int k = 0; k < planes; k++) {
+        const float *row = nodes + (k * rows + i) * columns + j;
+        float sum = 0;
+        for (int a = 0; a < 4; a++, row += columns)
+            sum += wv[a] * (row[0] * wu[0] + row[1] * wu[1] + row[2] * wu[2] + row[3] * wu[3]);
+        out[k] = sum;
     }
-    return sum;
+}
+
+static Vec spline_vec(const float *nodes, int rows, int columns, float u, float v)
+{
+    float out[3];
+    spline_fields(nodes, 3, rows, columns, u, v, out);
+    return vec(out[0], out[1], out[2]);
 }
 
 /* A distance from the middle that is smooth there: no crease down the face. */
@@ -41,12 +50,8 @@ Vec person_warp(const PortraitPerson *p, float x, float y)
     float off = from_middle(x), side = x / (1 + off);
     float v = (9 - y) / 2.5f, u = off / 2.2f, fv = (9 - y) / 1.3f, fu = off / 1.3f;
     float su = (x + 8) / 4, sv = (9 - y) / 5.2f;
-    Vec even = vec(spline_field(&p->warp[0][0][0], WR, WC, u, v), spline_field(&p->warp[1][0][0], WR, WC, u, v),
-                   spline_field(&p->warp[2][0][0], WR, WC, u, v));
-    Vec odd = vec(spline_field(&p->skew[0][0][0], SR, SC, su, sv), spline_field(&p->skew[1][0][0], SR, SC, su, sv),
-                  spline_field(&p->skew[2][0][0], SR, SC, su, sv));
-    Vec fine = vec(spline_field(&p->fine[0][0][0], FR, FC, fu, fv), spline_field(&p->fine[1][0][0], FR, FC, fu, fv),
-                   spline_field(&p->fine[2][0][0], FR, FC, fu, fv));
+    Vec even = spline_vec(&p->warp[0][0][0], WR, WC, u, v), odd = spline_vec(&p->skew[0][0][0], SR, SC, su, sv);
+    Vec fine = spline_vec(&p->fine[0][0][0], FR, FC, fu, fv);
     return vec(side * (.55f * even.x + .16f * fine.x) + .11f * odd.x, .60f * even.y + .16f * fine.y + .11f * odd.y,
                .55f * even.z + .20f * fine.z + .12f * odd.z);
 }
@@ -57,9 +62,10 @@ void person_tone(const PortraitPerson *p, float *light, float *red)
     for (int i = 0; i < TONE_SIDE; i++)
         for (int j = 0; j < TONE_SIDE; j++) {
             float x = tone_place(j), y = -tone_place(i), off = from_middle(x), u = off / 1.6f, v = (9 - y) / 1.6f;
-            float even = spline_field(&p->tone[0][0][0], R, C, u, v);
-            float odd = spline_field(&p->tone[1][0][0], R, C, (x + 9) / 2.4f, v);
+            float even, odd;
+            spline_fields(&p->tone[0][0][0], 1, R, C, u, v, &even);
+            spline_fields(&p->tone[1][0][0], 1, R, C, (x + 9) / 2.4f, v, &odd);
             light[i * TONE_SIDE + j] = .10f * even + .06f * odd;
-            red[i * TONE_SIDE + j] = spline_field(&p->tone[2][0][0], R, C, u, v);
+            spline_fields(&p->tone[2][0][0], 1, R, C, u, v, &red[i * TONE_SIDE + j]);
         }
 }
