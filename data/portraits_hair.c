@@ -148,6 +148,17 @@ static Vec beside_face(const Sitter *s, Vec at, float outer, Grain *g)
     return at;
 }
 
+/* Whether the barber's scissors end a lock here: short hair stays above the forehead and the ear's canal. */
+static int cut_short(const Sitter *s, const Style *style, int fringe, Vec at, float ends)
+{
+    if (style->is_long || fringe)
+        return 0;
+    float ax = absf(at.x), front = .40f * s->person->face_width;
+    if (at.z > -5.5f && ax < front)
+        return at.y < s->person->hairline_y - .5f - 1.6f * ends * style->forward - .25f * ends;
+    return at.z > -10.5f && at.y < -.6f - 1.4f * ends;
+}
+
 /* Grows one lock from its root.  height: how high over the skull its end shall stand. */
 static void grow_lock(const Sitter *s, const Style *style, Vec base, Vec normal, float height, Grain *g, Lock *lock)
 {
@@ -156,11 +167,13 @@ static void grow_lock(const Sitter *s, const Style *style, Vec base, Vec normal,
     float mess = (.25f + .55f * s->look->hair_mess) * (style->is_long ? .5f : 1), outer = base.x > 0 ? 1.0f : -1.0f;
     float length, curl = p->hair_curl, turns = 1.2f + 4 * curl;
     Vec comb = comb_of(s, style, base, fringe, mess, g, &length), at = base, last = comb;
-    float step = length / (STRAND_POINTS - 1), gone = 0, phase = 2 * PI * grain_unit(g);
+    float step = length / (STRAND_POINTS - 1), gone = 0, phase = 2 * PI * grain_unit(g), ends = grain_unit(g);
     for (lock->n = 0; lock->n < STRAND_POINTS;) {
         lock->point[lock->n] = at;
         lock->normal[lock->n++] = normal;
         if (fringe && at.y < p->brow_y + .2f + .5f * grain_unit(g))
+            break;
+        if (cut_short(s, style, fringe, at, ends))
             break;
         gone += step;
         float t = gone / maxf(length, .1f), fall = ramp(0, 1, style->fall * (1.6f * t + (base.y < 5 ? .5f : 0)));

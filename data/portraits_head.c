@@ -11,7 +11,7 @@ static Vec skin_colour(const PortraitPerson *p)
 {
     /* Two pigments: melanin absorbs towards blue, blood in the green. */
     float m = p->melanin, blood = p->redness - 0.5f;
-    Vec c = vec(.72f * exponential(-1.60f * m), .43f * exponential(-2.10f * m), .285f * exponential(-2.5f * m));
+    Vec c = vec(.72f * exponential(-1.60f * m), .44f * exponential(-2.08f * m), .305f * exponential(-2.45f * m));
     return times(c, vec(1 - .015f * p->yellow, 1 - .15f * blood, 1 - .13f * blood - .06f * p->yellow));
 }
 

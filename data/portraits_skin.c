@@ -136,11 +136,12 @@ static void paint_mouth(const Sitter *s, float x, float y, Paint *out)
     float line = hill((y - q.middle) / .17f) * ramp(1.10f, .95f, q.m), inside = 0;
     if (s->look->mouth_open > .02f && q.m < .97f) {
         float f = (y - q.middle) / LIP_BAND, gap = s->look->mouth_open * root(1 - q.m * q.m);
+        float arch = .25f * q.m * q.m;   /* the row of teeth curves up to the corners */
         inside = ramp(0, .10f, gap) * ramp(1, .8f, absf(f));
-        float teeth = ramp(-.45f, -.15f, f) * ramp(.88f, .6f, q.m), tooth = x / .78f;
+        float teeth = ramp(-.55f + arch, -.25f + arch, f) * ramp(.90f, .45f, q.m), tooth = x / .78f;
         teeth *= 1 - .10f * ramp(.38f, .5f, absf(tooth - (float)floor_int(tooth + .5f)));
         teeth *= s->look->smile < .1f ? .35f : 1;
-        Vec dark = vec(.07f, .018f, .016f), white = vec(.50f, .45f, .38f);
+        Vec dark = vec(.07f, .018f, .016f), white = vec(.47f, .42f, .345f);
         Vec colour = scale(blend(dark, white, .85f * teeth), .5f + .5f * ramp(1, .5f, q.m));
         cover(out, colour, inside);
     }
