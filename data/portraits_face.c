@@ -56,10 +56,10 @@ float nose_relief(const Sitter *s, float x, float y)
     float ax = absf(x), t = (s->nasion_y - y) / (s->nasion_y - s->tip_y), forward = p->tip_forward;
     float below = maxf(s->tip_y - y, 0), drop = maxf(s->tip_y - s->base_y, .25f), hang = p->columella;
 
-    float from = .26f + .50f * p->bridge_height, to = forward - .22f - .10f * p->tip_round;
+    float from = .22f + .48f * p->bridge_height, to = forward - .22f - .10f * p->tip_round;
     float bridge = mixf(from, to, clampf(t * (.75f + .25f * t), 0, 1)) + p->nose_hump * hill((t - .42f) / .5f);
     bridge *= ramp(-.75f, .15f, t) * ramp(drop + .15f, -.1f, below);
-    float width = mixf(1.75f * p->bridge_width, 1.05f * p->bridge_width + .55f, ramp(.3f, 1, t));
+    float width = mixf(1.95f * p->bridge_width, 1.05f * p->bridge_width + .55f, ramp(.3f, 1, t));
     float cut = maxf(1 - sqr(ax / (width * (1 + .45f * ramp(.25f, -.35f, t)))), 0);
     /* a foot wider than the bridge leads over to the cheeks */
     float foot_height = 1.9f - .35f * s->base_y;

@@ -29,7 +29,7 @@ static Style style_of(const PortraitPerson *p, const PortraitLook *l)
         [PORTRAIT_PARTED] = {7.5f, 2.8f, 1.5f, .65f, 1, .5f, 0, .35f, 0, 0, 0},
         [PORTRAIT_SWEPT]  = {8.5f, 3.2f, 1.5f, .60f, .25f, 1, 0, .1f, 0, 0, 0},
         [PORTRAIT_FRINGE] = {6.5f, 4, 1.2f, .75f, .3f, 0, 1, .5f, 1, 0, 0},
-        [PORTRAIT_CURLS]  = {6, 4.5f, 2.8f, 1.9f, 0, 0, 0, 0, 0, 0, 0},
+        [PORTRAIT_CURLS]  = {6, 4.5f, 2.5f, 1.8f, 0, 0, 0, 0, 0, 0, 0},
         [PORTRAIT_BOB]    = {18, 14, 1.2f, 1.3f, 1, .5f, 0, .75f, 0, 1, 0},
         [PORTRAIT_LONG]   = {32, 28, 1.1f, 1.2f, 1, .45f, 0, .8f, 0, 1, 0},
     };
@@ -60,7 +60,7 @@ float sitter_hairline(const Sitter *s, float x, float azimuth)
 {
     const PortraitPerson *p = s->person;
     float bays = .35f + maxf(p->hair_recess, 0) * 1.3f, jitter = .3f * noise(.8f * x + s->offset, azimuth * 2);
-    float y = p->hairline_y + .25f * bays * ramp(.5f, .1f, azimuth);
+    float y = p->hairline_y + .25f * bays * ramp(.5f, .1f, azimuth) - 1.3f * sqr(azimuth);
     y += bays * hill((azimuth - .62f) / .42f) * (p->sex > 0 ? 1.1f : .6f);
     y = mixf(y, 1.2f, ramp(.72f, 1.12f, azimuth));
     y = mixf(y, -2.4f, ramp(1.18f, 1.30f, azimuth) * ramp(1.62f, 1.45f, azimuth));   /* in front of the ear */
@@ -101,7 +101,7 @@ static Vec clear_of_head(const Sitter *s, Vec p, float height, Vec *normal)
 /* One coil of tight curls: it fills the volume at a height of its own, so it need not grow from the skull. */
 static void grow_coil(const Sitter *s, Vec base, Vec normal, float height, Grain *g, Lock *lock)
 {
-    float size = mixf(.42f, .22f, clampf(s->person->hair_curl, 0, 1)), at = height * root(grain_unit(g));
+    float size = mixf(.42f, .22f, clampf(s->person->hair_curl, 0, 1)), at = height * grain_unit(g);
     Vec axis = unit(add(normal, scale(grain_vec(g), .8f))), across = unit(cross(axis, vec(.3f, .2f, 1)));
     Vec other = cross(axis, across), start = along(base, normal, at);
     float phase = 2 * PI * grain_unit(g), pitch = .06f + .05f * grain_unit(g);
@@ -142,7 +142,7 @@ static Vec beside_face(const Sitter *s, Vec at, float outer, Grain *g)
 {
     if (at.y >= 4.5f || at.z <= -8)
         return at;
-    float edge = mixf(.5f * s->person->face_width + .15f + .25f * grain_unit(g), 5.2f, ramp(2, 6.5f, at.y));
+    float edge = mixf(.5f * s->person->face_width + .15f + .25f * grain_unit(g), 3.8f, ramp(1, 6.5f, at.y));
     at.x += outer * .6f * maxf(edge - absf(at.x), 0);
     at.z = minf(at.z, mixf(-5.2f, -.2f, ramp(1, 5, at.y)));
     return at;
@@ -230,7 +230,7 @@ static void build_hair(Canvas *c, const Sitter *s)
     Grain roots = {p->grain}, loose = {l->grain};
     /* A sample is as wide as a strand can be: smaller pictures need fewer. */
     float fineness = clampf(s->density / 9, .15f, 1.3f);
-    int curly = p->hair == PORTRAIT_CURLS, locks = (int)(fineness * (curly ? 2200 : style.is_long ? 850 : 560));
+    int curly = p->hair == PORTRAIT_CURLS, locks = (int)(fineness * (curly ? 2600 : style.is_long ? 850 : 560));
     int strands = curly ? 1 : style.is_long ? 6 : 7;
     for (int i = 0; i < locks; i++) {
         Grain g = {mix_bits(roots.state + (uint32_t)i * 977u)};

@@ -27,7 +27,7 @@ void sitter_init(Sitter *s, const PortraitPerson *p, const PortraitLook *l, int 
     s->tip_y = s->base_y + 0.62f + p->tip_up;
     s->mouth_y = s->base_y - p->philtrum * p->face_long;
     s->chin_y = s->mouth_y - p->chin_height * p->face_long;
-    s->eye_z = -2.50f - p->eye_depth;
+    s->eye_z = -2.42f - p->eye_depth;
     s->offset = (float)(p->grain & 0xfffu) * 1.37f;
     s->man = clampf(p->sex * 0.9f, 0, 1);
     person_tone(p, s->tone_light, s->tone_red);
@@ -84,8 +84,8 @@ static int face_hills(const Sitter *s, Hill *h)
     HILL(2.9f, 1.75f, 3.6f, 1.5f, p->brow_ridge + .10f, 1);
     HILL(0, 2.1f, 2.6f, 1.6f, .3f * p->brow_ridge, 0);
     HILL(6.3f, 2.9f, 2.2f, 4.4f, -.32f - .8f * p->temple, 1);
-    HILL(ex, .25f, 3.4f, 2.3f, -(.62f + .8f * p->eye_depth), 1);
-    HILL(1.7f, .5f, 1.5f, 2, -.16f - .2f * p->lid_hollow, 1);
+    HILL(ex, .25f, 3.4f, 2.3f, -(.50f + .8f * p->eye_depth), 1);
+    HILL(1.7f, .5f, 1.5f, 2, -.06f - .2f * p->lid_hollow, 1);
     HILL(2.6f, 5.3f, 3.6f, 3, .14f, 1);
     /* cheeks */
     HILL(4.7f, p->cheekbone_y, 3.5f, 2.7f, p->cheekbone, 1);
@@ -209,7 +209,7 @@ static void head_rings(const Sitter *s, Ring *r)
     float drop = chin + 11, shoulders = 1 + .05f * clampf(p->sex, -2, 2), out = p->chin_forward;
     r[n++] = (Ring){2.1f, 0, mixf(face + .45f, k.x, .6f), 2.1f, -9, 2.15f, 2};
     r[n++] = (Ring){.2f, -.55f, face + .62f, .2f, -8.9f, 2.2f, 2};
-    r[n++] = (Ring){-2.2f, -.45f, face + .48f, -2, -8.5f, 2.22f, 2};
+    r[n++] = (Ring){.53f * base, -.45f, face + .48f, .45f * base, -8.5f, 2.22f, 2};   /* half way: rings keep order */
     r[n++] = (Ring){base, -.2f, mixf(face, jaw, .32f) + .36f + .15f * full, .83f * base, -8.4f, 2.12f, 2};
     r[n++] = (Ring){mouth, -.12f, mixf(face, jaw, .52f) + .28f + .2f * full, mouth + 1.9f, -8.3f, 2.03f, 2};
     r[n++] = (Ring){mixf(mouth, chin, .45f), -.42f, mixf(face, jaw, .76f) + .14f + .2f * full, cy + .75f, -8.2f, 1.97f,

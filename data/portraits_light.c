@@ -50,7 +50,7 @@ static float key_reach(const Canvas *c, const Lamps *a, Vec p, int px, int py)
 /* How open a sample is to the sky: its depth against the mean depth around, at three distances. */
 static void find_occlusion(Canvas *c, const Sitter *s)
 {
-    static const float reach[3] = {.35f, 1, 2.5f}, strength[3] = {.48f, .42f, .18f}, most[3] = {1, 2, 6};
+    static const float reach[3] = {.35f, 1, 2.5f}, strength[3] = {.42f, .34f, .16f}, most[3] = {1, 2, 6};
     int n = c->side * c->side;
     float *depth = c->one, *mask = c->two, *mean = c->three;
     for (int i = 0; i < n; i++) {
@@ -89,7 +89,7 @@ static void light_skin(Canvas *c, const Sitter *s, const Lamps *a, int i, float 
     float open = c->occlusion[i];
     if (paint.eye > 0) {
         normal = unit(blend(normal, paint.eye_normal, .85f * paint.eye));
-        open = mixf(open, maxf(open, .5f), paint.eye);
+        open = mixf(open, maxf(open, .4f), paint.eye);
         reach = mixf(reach, maxf(reach, .35f), paint.eye);
     }
     float key = maxf((dot(normal, a->key) + a->wrap) / (1 + a->wrap), 0) * reach;
@@ -130,7 +130,7 @@ static void light_hair(Canvas *c, const Sitter *s, const Lamps *a, int i, float 
     Vec colour = scale(s->hair, c->tone[i]);
     c->albedo[i] = colour;
     c->light[i] = e;
-    float g = reach * round * open * clampf(c->tone[i], 0, 1.3f), white = .10f * k16 * k16 * k16, tinted = .85f * k16;
+    float g = reach * round * open * clampf(c->tone[i], 0, 1.3f), white = .06f * k16 * k16 * k16, tinted = .85f * k16;
     c->shine[i] = times(scale(a->key_light, g), along(vec(white, white, white), colour, tinted));
     c->one[i] = 0;
 }

@@ -232,7 +232,7 @@ static void develop(const Canvas *c, const Sitter *s, int size, Vec *film)
     int f = c->side / size;
     /* Exposed for the face: half way between its own lightness and a grey card's. */
     float light = .28f + .50f * s->key + .70f * s->ambient;
-    float gain = exp_two(l->exposure + k->exposure) * (1.02f + .55f * s->person->melanin) / light / (float)(f * f);
+    float gain = exp_two(l->exposure + k->exposure) * (.98f + .80f * s->person->melanin) / light / (float)(f * f);
     Vec balance = scale(vec(1 + l->white_red, 1 + l->white_green, 1 - l->white_red), gain);
     for (int y = 0; y < size; y++)
         for (int x = 0; x < size; x++) {

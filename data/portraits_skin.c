@@ -133,7 +133,7 @@ static void paint_mouth(const Sitter *s, float x, float y, Paint *out)
     out->albedo = blend(out->albedo, lip, .88f * red);
     out->shine = mixf(out->shine, .07f, red);
     out->gloss = mixf(out->gloss, 24, red);
-    float line = hill((y - q.middle) / .17f) * ramp(1.10f, .95f, q.m), inside = 0;
+    float line = hill((y - q.middle) / .21f) * ramp(1.10f, .95f, q.m), inside = 0;
     if (s->look->mouth_open > .02f && q.m < .97f) {
         float f = (y - q.middle) / LIP_BAND, gap = s->look->mouth_open * root(1 - q.m * q.m);
         float arch = .25f * q.m * q.m;   /* the row of teeth curves up to the corners */
@@ -145,7 +145,7 @@ static void paint_mouth(const Sitter *s, float x, float y, Paint *out)
         Vec colour = scale(blend(dark, white, .85f * teeth), .5f + .5f * ramp(1, .5f, q.m));
         cover(out, colour, inside);
     }
-    out->albedo = scale(out->albedo, 1 - .70f * line * (1 - inside));
+    out->albedo = scale(out->albedo, 1 - .78f * line * (1 - inside));
     out->albedo = scale(out->albedo, 1 - .35f * hill2((absf(x) - 1.02f * p->mouth_width) / .5f, (y - q.middle) / .4f));
 }
 
@@ -154,7 +154,7 @@ static void paint_nostrils(const Sitter *s, float x, float y, Paint *out)
     const PortraitPerson *p = s->person;
     float ax = absf(x);
     float at = ax - .43f * p->nose_width - .06f, rise = s->base_y + .10f + .3f * p->wing_up + .35f * at;
-    float hole = hill2(at / (1.9f * p->nostril), (y - rise) / .30f);
+    float hole = hill2(at / (2.1f * p->nostril), (y - rise) / .36f);
     float groove = hill2((ax - p->nose_width - .10f) / .38f, (y - s->base_y - .5f - p->wing_up) / .85f);
     out->albedo = scale(out->albedo, (1 - .86f * clampf(1.4f * hole, 0, 1)) * (1 - .16f * groove));
     out->shine *= 1 - hole;
@@ -162,8 +162,8 @@ static void paint_nostrils(const Sitter *s, float x, float y, Paint *out)
 
 static Vec iris_colour(const PortraitPerson *p)
 {
-    Vec light = blend(vec(.12f, .16f, .21f), vec(.12f, .14f, .07f), clampf(p->iris_green, 0, 1));
-    Vec brown = vec(.105f, .055f, .024f), dark = vec(.035f, .018f, .010f);
+    Vec light = blend(vec(.085f, .110f, .140f), vec(.090f, .095f, .050f), clampf(p->iris_green, 0, 1));
+    Vec brown = vec(.080f, .043f, .020f), dark = vec(.030f, .016f, .010f);
     float d = clampf(p->iris_dark, 0, 1);
     return d < .5f ? blend(light, brown, 4 * d * d) : blend(brown, dark, ramp(.5f, .9f, d));
 }
@@ -182,7 +182,7 @@ static Vec eyeball(const Sitter *s, float x, float y, const Lids *q, Vec *normal
                         clampf(camera.y, -.25f, .25f) + l->gaze_y - .02f, 1));
     float r = root(2 - 2 * dot(d, gaze)) * EYEBALL, iris = .62f, au = absf(q->u);
     float edge = ramp(.35f, 1, au);
-    Vec c = scale(vec(.36f, .31f, .285f), 1 - .22f * p->melanin - .10f * p->mottle);
+    Vec c = scale(vec(.325f, .27f, .24f), 1 - .25f * p->melanin - .15f * p->mottle);
     c = times(c, vec(1 - .30f * edge, 1 - .42f * edge, 1 - .44f * edge));
     if (r < iris + .08f) {
         float ring = ramp(.68f * iris, iris, r), below = ramp(.2f, -.5f, (d.y - gaze.y) * EYEBALL / iris);
@@ -192,7 +192,7 @@ static Vec eyeball(const Sitter *s, float x, float y, const Lids *q, Vec *normal
         c = blend(c, ic, ramp(iris + .05f, iris - .04f, r));
     }
     *normal = turn(&s->turn, r < .75f ? unit(along(d, sub(d, gaze), .5f)) : d);   /* the cornea stands out */
-    return scale(c, (.26f + .74f * ramp(0, .50f, q->top - q->v)) * (.70f + .30f * ramp(0, .2f, q->v - q->bottom)));
+    return scale(c, (.20f + .80f * ramp(0, .55f, q->top - q->v)) * (.70f + .30f * ramp(0, .2f, q->v - q->bottom)));
 }
 
 static void paint_eye(const Sitter *s, float x, float y, Paint *out)
