@@ -13,8 +13,11 @@ Lips sitter_lips(const Sitter *s, float x)
     q.middle += wave * (.06f * hill((q.m - .36f) / .5f) - .08f * hill(q.m / .35f)) - .05f * p->mouth_wave * in;
     float bow = 1 - .8f * p->lip_bow * hill(q.m / .26f) + .14f * hill((q.m - .27f) / .36f);
     float thin = 1 - .28f * maxf(s->look->smile, 0);   /* a smile stretches the lips */
-    q.top = q.middle + thin * p->lip_upper * (.68f * in + .32f * edge) * bow;
-    q.bottom = q.middle - thin * p->lip_lower * (.45f * in + .55f * edge);
+    q.middle += .07f * in * sitter_course(s, 2.2f * q.m, 6);
+    float upper = thin * p->lip_upper * (1 + .3f * sitter_course(s, 2.4f * q.m, 7));
+    float lower = thin * p->lip_lower * (1 + .25f * sitter_course(s, 2.2f * q.m, 8));
+    q.top = q.middle + upper * (.68f * in + .32f * edge) * bow;
+    q.bottom = q.middle - lower * (.45f * in + .55f * edge);
     return q;
 }
 
@@ -37,11 +40,14 @@ Lids sitter_lids(const Sitter *s, float x, float y)
     float smile = maxf(l->smile, 0), round = clampf(p->eye_round, -1, 1);
     float up = .47f * p->eye_opening * (1 + .14f * l->brow_raise);
     float low = .38f * p->eye_opening * (1 + .35f * clampf(p->lid_low, -1, 1)) * (1 - .28f * smile);
+    up *= 1 + .28f * sitter_course(s, 1.5f * q.u, 1);
+    low *= 1 + .30f * sitter_course(s, 1.5f * q.u, 2);
     float open = up * lid_arch(q.u, clampf(p->eye_peak, -.7f, .7f), round);
     q.bottom = -low * lid_arch(q.u, .22f, .6f * round);
     open -= .35f * fold * up * ramp(-.25f, -1, q.u);   /* the fold hides the inner corner */
     q.top = mixf(maxf(open, q.bottom), q.bottom + .02f, l->lid_close);
     float rise = p->lid_crease * (1 - .55f * p->lid_hood * ramp(-.4f, .9f, q.u)) * (1 - .75f * fold);
+    rise *= 1 + .5f * sitter_course(s, 1.3f * q.u, 3);
     q.crease = q.top + rise * (1 - .3f * absf(q.u)) * (1 - .4f * l->lid_close) + .3f * l->lid_close;
     return q;
 }
@@ -58,8 +64,10 @@ float nose_relief(const Sitter *s, float x, float y)
 
     float from = .22f + .48f * p->bridge_height, to = forward - .22f - .10f * p->tip_round;
     float bridge = mixf(from, to, clampf(t * (.75f + .25f * t), 0, 1)) + p->nose_hump * hill((t - .42f) / .5f);
+    bridge += .16f * sitter_course(s, 2.6f * t, 4);
     bridge *= ramp(-.75f, .15f, t) * ramp(drop + .15f, -.1f, below);
     float width = mixf(1.95f * p->bridge_width, 1.05f * p->bridge_width + .55f, ramp(.3f, 1, t));
+    width *= 1 + .22f * sitter_course(s, 2.2f * t, 5);
     float cut = maxf(1 - sqr(ax / (width * (1 + .45f * ramp(.25f, -.35f, t)))), 0);
     /* a foot wider than the bridge leads over to the cheeks */
     float foot_height = 1.9f - .35f * s->base_y;

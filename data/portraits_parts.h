@@ -268,6 +268,12 @@ typedef struct Lids {
     float top, bottom, crease;
 } Lids;
 Lids sitter_lids(const Sitter *s, float x, float y);
+/* A person's own course of a feature along t, about -1 .. 1, smooth over a distance of 1; kind tells features apart.
+ * What the named numbers say of a brow or lid is its size and bend; this is the rest. */
+static inline float sitter_course(const Sitter *s, float t, float kind)
+{
+    return noise(t + 1.61f * s->offset, 3.7f * kind + .5f);
+}
 /* Heights of nose and lips over the face, and the depth z of a point of the face once lids and eyeball are there. */
 float nose_relief(const Sitter *s, float x, float y);
 float lip_relief(const Sitter *s, float x, float y);

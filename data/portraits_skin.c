@@ -105,14 +105,16 @@ static void paint_brow(const Sitter *s, float x, float y, Paint *out)
     if (t < -.1f || t > 1.1f || y < 0 || y > 5.5f)
         return;
     float middle = p->brow_y - .25f + p->brow_arch * (1 - sqr((t - .62f) / .62f)) - .5f * maxf(t - .62f, 0);
-    middle += p->brow_slope * p->brow_length * (t - .5f);
+    middle += p->brow_slope * p->brow_length * (t - .5f) + .22f * sitter_course(s, 2.4f * t, 9);
     float thick = maxf(p->brow_thick * (.62f + .5f * ramp(-.05f, .2f, t) - .8f * ramp(.35f, 1.05f, t)), .08f);
+    thick *= 1 + .5f * sitter_course(s, 2.6f * t, 10);
     float dy = y - middle;
     /* hairs lean outwards and up at the inner end, along the brow at the outer */
     float lean = 9 - 7 * t, grain = .5f * noise(26 * t - lean * dy, 3 * dy + s->offset)
                + .4f * noise(55 * t - 1.7f * lean * dy, 2 * y + s->offset);
     float alpha = ramp(-.15f, .75f, 1 - absf(dy) / (.72f * thick) + .5f * grain);
-    alpha *= ramp(-.06f, .07f, t + .04f * grain) * ramp(1.06f, .92f, t) * p->brow_dense * (.85f + .3f * grain);
+    alpha *= ramp(-.06f, .07f, t + .04f * grain) * ramp(1.06f, .92f, t);
+    alpha *= p->brow_dense * (.85f + .3f * grain + .3f * sitter_course(s, 2.8f * t, 11));
     Vec colour = blend(scale(s->hair, .75f), vec(.02f, .014f, .01f), p->hair_grey > .6f ? .4f : .5f);
     cover(out, colour, clampf(alpha, 0, .95f));
 }
