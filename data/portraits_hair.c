@@ -167,6 +167,7 @@ static void grow_lock(const Sitter *s, const Style *style, Vec base, Vec normal,
     float mess = (.25f + .55f * s->look->hair_mess) * (style->is_long ? .5f : 1), outer = base.x > 0 ? 1.0f : -1.0f;
     float length, curl = p->hair_curl, turns = 1.2f + 4 * curl;
     Vec comb = comb_of(s, style, base, fringe, mess, g, &length), at = base, last = comb;
+    float widest = .5f * p->head_width + .5f + .7f * style->lift_side + .3f * grain_unit(g);
     float step = length / (STRAND_POINTS - 1), gone = 0, phase = 2 * PI * grain_unit(g), ends = grain_unit(g);
     for (lock->n = 0; lock->n < STRAND_POINTS;) {
         lock->point[lock->n] = at;
@@ -196,6 +197,8 @@ static void grow_lock(const Sitter *s, const Style *style, Vec base, Vec normal,
             at.z = maxf(at.z, .25f);
         else
             at = beside_face(s, at, outer, g);
+        if (style->is_long)   /* a stray lock lies against the others */
+            at.x = clampf(at.x, -widest, widest);
     }
 }
 
@@ -220,6 +223,22 @@ static void draw_lock(Canvas *c, const Sitter *s, const Lock *lock, int strands,
     }
 }
 
+/* The hair behind the neck as one sheet: too dark there for strands to show, and no wall shall show through. */
+static void build_back_hair(Canvas *c, const Sitter *s, const Style *style)
+{
+    enum { ROWS = 8, COLUMNS = 9, N = ROWS * COLUMNS };
+    Vec screen[N], normals[N], along_hair[N];
+    float wide = .5f * s->person->head_width - .3f + .4f * style->lift_side, bottom = 3 - 1.1f * style->side;
+    for (int i = 0; i < N; i++) {
+        float v = (float)(i / COLUMNS) / (ROWS - 1), u = 2 * (float)(i % COLUMNS) / (COLUMNS - 1) - 1;
+        Vec p = vec(wide * u, mixf(3, bottom + noise(3 * u + s->offset, 7), v), -10 - 1.5f * (1 - u * u));
+        screen[i] = sitter_project(s, sitter_pose(s, p, maxf(p.y, -13)));
+        normals[i] = turn(&s->turn, unit(vec(.6f * u, 0, 1)));
+        along_hair[i] = turn(&s->turn, vec(.1f * u, -1, 0));
+    }
+    canvas_sheet(c, screen, normals, along_hair, ROWS, COLUMNS, HAIR);
+}
+
 static void build_hair(Canvas *c, const Sitter *s)
 {
     const PortraitPerson *p = s->person;
@@ -227,6 +246,8 @@ static void build_hair(Canvas *c, const Sitter *s)
     Style style = style_of(p, l);
     if (p->hair == PORTRAIT_SHAVED)
         return;   /* painted on the skull */
+    if (style.is_long)
+        build_back_hair(c, s, &style);
     Grain roots = {p->grain}, loose = {l->grain};
     /* A sample is as wide as a strand can be: smaller pictures need fewer. */
     float fineness = clampf(s->density / 9, .15f, 1.3f);
@@ -345,7 +366,8 @@ static void build_glasses(Canvas *c, const Sitter *s)
     Vec rim[RIM], line[8];
     float wide = 2.45f * l->glasses_size, high = wide * mixf(.92f, .70f, clampf((l->glasses_round - 2) / 3, 0, 1));
     float cx = p->eye_spacing * .96f + .25f, cy = -.25f;
-    float z = maxf(.35f, s->eye_z + EYEBALL + 1.25f + .3f * p->bridge_height), rim_power = l->glasses_round;
+    float z = maxf(.5f, s->eye_z + EYEBALL + 1.25f + .3f * p->bridge_height) + .45f * maxf(p->cheekbone, 0);
+    float rim_power = l->glasses_round;
     for (int e = -1; e <= 1; e += 2) {
         for (int i = 0; i < RIM; i++) {
             float a = 2 * PI * (float)i / (RIM - 1), ca = cosine(a), sa = sine(a);

@@ -121,6 +121,7 @@ static void draw_triangle(Canvas *c, const Corner *a, const Corner *b, const Cor
                 n = scale(n, -1);
             c->normal[o] = n;
             c->point[o] = add(scale(a->face, w), add(scale(b->face, u), scale(d->face, v)));
+            c->tone[o] = .5f;   /* hair drawn as a sheet lies in the shade of the rest */
         }
 }
 
