@@ -232,7 +232,7 @@ typedef struct PortraitCamera {
 } PortraitCamera;
 
 /* Raised whenever the same numbers give another picture, so that nothing made before is mistaken for the same. */
-enum { PORTRAIT_VERSION = 8 };
+enum { PORTRAIT_VERSION = 9 };
 
 enum { PORTRAIT_CAMERAS = 5, PORTRAIT_MIN_SIZE = 16, PORTRAIT_MAX_SIZE = 512 };
 /* 0 "studio" (Original), 1 "london", 2 "multipie", 3 "frav2d" (Validation and Test), 4 "mixed" (pretraining: wide). */

@@ -34,6 +34,7 @@ void sitter_init(Sitter *s, const PortraitPerson *p, const PortraitLook *l, int 
     s->key = mixf(c->key_low, c->key_high, l->light_power);
     s->ambient = c->ambient * (.95f - .5f * l->light_power);
     s->skin = skin_colour(p);
+    skin_spots(s);
     s->hair = hair_colour(p);
     s->skull_radius = vec(0.5f * p->head_width, p->head_top - SKULL_Y, -SKULL_Z);
     s->skull_back = p->head_depth + SKULL_Z;

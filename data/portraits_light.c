@@ -25,24 +25,25 @@ static Lamps lamps_of(const Sitter *s, const Canvas *c)
     a.sky = vec(l->sky_side, l->sky_up, .15f);
     a.wrap = .06f + .11f * l->light_soft;
     a.softness = l->light_soft * SHADOW_SCALE;
-    a.taps = s->density > 6 ? 8 : 4;   /* a small picture's pixel has nine samples to look with */
+    a.taps = s->density > 6 ? 6 : 4;   /* a small picture's pixel has nine samples to look with */
     return a;
 }
 
 /* Share of the key light that reaches a point: taps of the shadow map around it, turned by sample. */
 static float key_reach(const Canvas *c, const Lamps *a, Vec p, int px, int py)
 {
-    static const float taps[8][2] = {{.9f, .1f}, {-.75f, .5f}, {.2f, -.95f}, {-.3f, -.4f},
-                                      {.45f, .75f}, {-.95f, -.3f}, {.1f, .3f}, {.6f, -.5f}};
+    static const float taps[6][2] = {{.9f, .1f}, {-.75f, .5f}, {.2f, -.95f}, {-.3f, -.4f},
+                                     {.45f, .75f}, {.6f, -.5f}};
     Vec q = turn(&c->shadow_turn, sub(p, vec(0, -2, -7)));
     float half = .5f * (float)c->shadow_side, angle = PI * lattice(px & 15, py & 15), sum = 0;
     float ca = a->softness * cosine(angle), sa = a->softness * sine(angle);
     q.x = q.x * SHADOW_SCALE + half;
     q.y = q.y * SHADOW_SCALE + half;
+    float near = q.z + .30f;
     for (int k = 0; k < a->taps; k++) {
         int x = (int)clampf(q.x + taps[k][0] * ca - taps[k][1] * sa, 0, 2 * half - 1);
         int y = (int)clampf(q.y + taps[k][0] * sa + taps[k][1] * ca, 0, 2 * half - 1);
-        sum += 1 - clampf((c->shadow[y * c->shadow_side + x] - q.z - .30f) / .4f, 0, 1);
+        sum += 1 - clampf((c->shadow[y * c->shadow_side + x] - near) * 2.5f, 0, 1);
     }
     return sum / (float)a->taps;
 }

@@ -206,6 +206,12 @@ static inline float noise(float x, float y)
 
 enum { TONE_SIDE = 33 };                                /* points of the person's tone over 22 x 22 cm of the face */
 
+/* A mole or a spot of age. */
+typedef struct Spot {
+    float x, y, size, dark;
+} Spot;
+enum { MOST_SPOTS = 17 };
+
 typedef struct Sitter {
     const PortraitPerson *person;
     const PortraitLook *look;
@@ -218,6 +224,8 @@ typedef struct Sitter {
     float tone_red[TONE_SIDE * TONE_SIDE];
     float man;                                         /* 0..1, growth of beard */
     Vec skin, hair;                                    /* linear colours */
+    Spot spots[MOST_SPOTS];
+    int spot_count;
     float key, ambient;                                /* strengths of the lights, 1 = exposure of white */
     Vec skull_radius;                                  /* cm: half breadth, crown above skull_y, brow before centre */
     float skull_back;
@@ -338,6 +346,7 @@ typedef struct Paint {
     float scatter;          /* 0..1, light spreads beneath skin but not on eyes, hair and cloth */
 } Paint;
 Paint skin_paint(const Sitter *s, Vec face);
+void skin_spots(Sitter *s);                       /* this person's spots, into the sitter */
 void light_all(Canvas *c, const Sitter *s);       /* canvas to linear colour */
 
 #endif

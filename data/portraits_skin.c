@@ -16,18 +16,24 @@ static float cloud(float x, float y)
 }
 
 /* Spots of one kind, the same on every picture: `chance` of `most`, between the sizes low and high in cm. */
-static float spots(const PortraitPerson *p, uint32_t key, int most, float chance, float low, float high, float x,
-                   float y)
+static void add_spots(Sitter *s, uint32_t key, int most, float chance, float low, float high, float dark)
 {
-    Grain g = {mix_bits(p->grain ^ key)};
-    float dark = 0;
+    Grain g = {mix_bits(s->person->grain ^ key)};
     for (int k = 0; k < most; k++) {
-        float mx = 6.2f * grain_even(&g), my = -2 + 7 * grain_even(&g), size = low + (high - low) * sqr(grain_unit(&g));
+        float x = 6.2f * grain_even(&g), y = -2 + 7 * grain_even(&g), size = low + (high - low) * sqr(grain_unit(&g));
         float there = grain_unit(&g) < chance ? .5f + .5f * grain_unit(&g) : 0;
-        if (absf(x - mx) < size && absf(y - my) < size)
-            dark += there * hill2((x - mx) / size, (y - my) / size);
+        if (there > 0 && s->spot_count < MOST_SPOTS)
+            s->spots[s->spot_count++] = (Spot){x, y, size, there * dark};
     }
-    return dark;
+}
+
+void skin_spots(Sitter *s)
+{
+    float old = clampf((s->person->age - 42) / 30, 0, 1);
+    s->spot_count = 0;
+    add_spots(s, 0x70u, 5, .45f, .14f, .36f, .60f);
+    if (old > 0)
+        add_spots(s, 0x71u, 12, .8f, .25f, 1.0f, .32f * old);
 }
 
 /* Skin before anything grows on it. */
@@ -49,10 +55,11 @@ static void paint_skin(const Sitter *s, float x, float y, Paint *out)
     if (p->freckles > .02f)
         dark += .55f * p->freckles * hill2(x / 9.5f, (y + 2.2f) / 5.4f) *
                 ramp(.20f, .55f, cloud(3.1f * x + o, 3.1f * y) + .3f * noise(6.3f * x, 6.3f * y + o));
-    dark += .60f * spots(p, 0x70u, 5, .45f, .14f, .36f, x, y);
-    float old = clampf((p->age - 42) / 30, 0, 1);
-    if (old > 0)
-        dark += .32f * old * spots(p, 0x71u, 12, .8f, .25f, 1.0f, x, y);
+    for (int k = 0; k < s->spot_count; k++) {
+        const Spot *q = &s->spots[k];
+        if (absf(x - q->x) < q->size && absf(y - q->y) < q->size)
+            dark += q->dark * hill2((x - q->x) / q->size, (y - q->y) / q->size);
+    }
     /* creases take the light: forehead, crow's feet */
     if (p->wrinkles > .05f) {
         float feet = hill2((ax - p->eye_spacing - 2.5f) / 1.3f, (y + .1f) / 1.5f);
