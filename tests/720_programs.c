@@ -551,6 +551,17 @@ TEST(the_page_of_ops)
     free(page);
 }
 
+/* docs/portraits.md ends with what the renderer says of its numbers. */
+TEST(the_page_of_portraits)
+{
+    NEEDS("portraits");
+    char *path = program_path("portraits"), *now;
+    now = must_printf("test \"$(sed '1,/^## Every number/d' docs/portraits.md)\" = \"$('%s' --parameters)\"", path);
+    ck_assert_msg(system(now) == 0, "docs/portraits.md is old: its end is what %s --parameters says", path);
+    free(now);
+    free(path);
+}
+
 TEST(summaries)
 {
     NEEDS("model");
@@ -564,4 +575,4 @@ TEST(summaries)
 TEST_MAIN("programs", wrong_use_is_2, the_program_op, folders_of_odd_files, run_folders_that_cannot_be_used,
           a_full_disk, a_damaged_stage, faces_from_a_run, vectors_from_a_run, side_by_side_makes_the_same,
           a_training_that_fails_stops_the_others, who_is_killed_takes_its_trainings_along, trunks, the_page_of_ops,
-          summaries)
+          the_page_of_portraits, summaries)
