@@ -67,8 +67,8 @@ typedef struct Conv {
     ConvShape shape;
     ConvDirection direction;
     int x, w, y;                 /* operands; the missing one is the result */
-    /* conv_gemm.c, matmul_thin.c, conv_weights.c, conv_narrow.c, conv_depthwise.c, onednn.c */
-    enum { OWN, LINEAR, SMALL_MAP, NARROW, DEPTHWISE, ONEDNN } path;
+    /* conv_gemm.c, matmul_thin.c, conv_weights.c, conv_weights_bf16.c, conv_narrow.c, conv_depthwise.c, onednn.c */
+    enum { OWN, LINEAR, SMALL_MAP, SMALL_MAP_BF16, NARROW, DEPTHWISE, ONEDNN } path;
     OnednnConv *plan;
     Pack *pack;                  /* NULL: weights are packed into the workspace, or not at all */
     bool pack_here, block_x, block_y;
@@ -109,6 +109,15 @@ static bool small_map_pays(const ConvShape *s, bool half)
     enum { FEW_PIXELS = 512 };
     return s->kernel_h * s->kernel_w > 1 && conv_weights_takes(s) &&
            (half ? s->batch * s->out_height * s->out_width <= FEW_PIXELS : !winograd_pays(s));
+}
+
+/* The same of operands in bfloat16: faster than oneDNN's kernels and unpacking, except where one tap sees
+ * many pixels. */
+static bool small_map_bf16_pays(const ConvShape *s)
+{
+    enum { PIXELS_OF_ONE_TAP = 64 };
+    return conv_weights_bf16_takes(s) && s->batch > 1 &&
+           (s->kernel_h * s->kernel_w > 1 || s->out_height * s->out_width <= PIXELS_OF_ONE_TAP);
 }
 
 /* A kernel as large as its map is a fully connected layer: the last convolutions of Table 6. */
@@ -179,15 +188,19 @@ static void choose_onednn(KernelCall *k, Conv *c, bool bias)
 /* Sets path, plan and the algorithm's name. */
 static void conv_choose(KernelCall *k, Conv *c, bool bias)
 {
-    static const char *const names[] = {"own", "linear", "small-map", "narrow", "depthwise"};
+    static const char *const names[] = {"own", "linear", "small-map", "small-map-bf16", "narrow", "depthwise"};
     const ConvShape *s = &c->shape;
     Format x = tensor_of(k, c->x)->format, y = tensor_of(k, c->y)->format;
-    bool both_blocked = x == C16 && y == C16, depthwise = conv_depthwise_serves(s, x, y);
+    bool both_blocked = x == C16 && y == C16, both_halves = x == C16_BF16 && y == C16_BF16;
+    bool depthwise = conv_depthwise_serves(s, x, y);
     if (x == PLAIN && y == PLAIN && linear_pays(s, c->direction) && wanted(k, "linear", true))
         c->path = LINEAR;
     else if (c->direction == CONV_BACKWARD_WEIGHTS && both_blocked && conv_weights_takes(s) &&
              wanted(k, "small-map", small_map_pays(s, k->precision == PRECISION_BF16)))
         c->path = SMALL_MAP;
+    else if (c->direction == CONV_BACKWARD_WEIGHTS && both_halves && conv_weights_bf16_takes(s) &&
+             wanted(k, "small-map-bf16", small_map_bf16_pays(s)))
+        c->path = SMALL_MAP_BF16;
     else if (c->direction == CONV_BACKWARD_DATA && x == PLAIN && y == C16 && conv_narrow_takes(s) &&
              wanted(k, "narrow", true))
         c->path = NARROW;
@@ -231,10 +244,11 @@ static int conv_prepare(KernelCall *k, ConvDirection direction, int x, int w, in
     conv_choose(k, c, direction != CONV_BACKWARD_WEIGHTS && k->nin > 2 && tensor_here(&k->in[2]));
     size_t total = 0;
     if (c->path != ONEDNN) {
-        k->workspace_bytes = c->path == SMALL_MAP   ? conv_weights_workspace(s, c->threads)
-                             : c->path == NARROW    ? conv_narrow_workspace(s)
-                             : c->path == DEPTHWISE ? conv_depthwise_workspace(s, direction, c->threads)
-                             : c->path == OWN       ? conv_gemm_workspace(s, direction, c->threads) : 0;
+        k->workspace_bytes = c->path == SMALL_MAP        ? conv_weights_workspace(s, c->threads)
+                             : c->path == SMALL_MAP_BF16 ? conv_weights_bf16_workspace(s)
+                             : c->path == NARROW         ? conv_narrow_workspace(s)
+                             : c->path == DEPTHWISE      ? conv_depthwise_workspace(s, direction, c->threads)
+                             : c->path == OWN            ? conv_gemm_workspace(s, direction, c->threads) : 0;
         return 0;
     }
     room(&total, onednn_conv_workspace(c->plan));
@@ -365,6 +379,8 @@ static void conv_run(KernelCall *k)
         conv_narrow_run(&c->shape, FLOATS(k->in[0]), FLOATS(k->in[1]), bias_of(k, c), FLOATS(k->out[0]), k->workspace);
     else if (c->path == SMALL_MAP)
         conv_weights_run(&c->shape, FLOATS(k->in[0]), FLOATS(k->in[1]), FLOATS(k->out[0]), c->threads, k->workspace);
+    else if (c->path == SMALL_MAP_BF16)
+        conv_weights_bf16_run(&c->shape, k->in[0].data, k->in[1].data, FLOATS(k->out[0]), c->threads, k->workspace);
     else
         run_own(k, c);
 }
@@ -402,13 +418,14 @@ static void both_sides(Format *x, Format *y, const ConvShape *s, ConvDirection d
 }
 
 /* Whether operands are read in bfloat16.  Winograd's products of floats are faster where many tiles share the
- * transforms, and need no rounded copy; so is our own gradient of large weights. */
+ * transforms, and need no rounded copy. */
 static bool bf16_pays(const FormatChoice *f, ConvDirection direction, const ConvShape *s, Format x, Format y)
 {
     enum { MANY_TILES = 128 };
-    if (f->precision != PRECISION_BF16 || x != C16 || y != C16 || s->groups > 1 ||
-        (direction == CONV_BACKWARD_WEIGHTS && small_map_pays(s, true)))
+    if (f->precision != PRECISION_BF16 || x != C16 || y != C16 || s->groups > 1)
         return false;
+    if (direction == CONV_BACKWARD_WEIGHTS && (small_map_bf16_pays(s) || small_map_pays(s, true)))
+        return small_map_bf16_pays(s);
     if (winograd_pays(s) && winograd_tiles(s) >= MANY_TILES)
         return false;
     return onednn_conv_possible(&(OnednnConvSpec){
@@ -453,5 +470,5 @@ KERNEL(conv_transpose2d, cpu) = {
 };
 KERNEL(conv2d_weight_grad, cpu) = {
     .run = conv_run, .prepare = prepare_weights, .release = conv_release, .formats = formats_weights,
-    .algorithms = "direct winograd small-map linear depthwise own",
+    .algorithms = "direct winograd small-map small-map-bf16 linear depthwise own",
 };

@@ -12,7 +12,7 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/layout.h"
 
-enum { CHANNELS = 8, BLOCKS = 3, TAPS_MAX = 25 };
+enum { CHANNELS = 8, BLOCKS = 3, TAPS_MAX = CONV_WEIGHTS_TAPS };
 
 typedef float Vector __attribute__((vector_size(LANES * sizeof(float))));
 
@@ -22,13 +22,7 @@ bool conv_weights_takes(const ConvShape *s)
            s->kernel_h * s->kernel_w <= TAPS_MAX;
 }
 
-/* The pixels of y that see x under one tap, and what they see: offsets in vectors of 16 channels. */
-typedef struct Seen {
-    int n;
-    int32_t x[CONV_WEIGHTS_PIXELS], y[CONV_WEIGHTS_PIXELS];
-} Seen;
-
-static void find_seen(const ConvShape *s, int64_t tap, Seen *seen)
+void conv_weights_seen(const ConvShape *s, int64_t tap, ConvSeen *seen)
 {
     int64_t row = tap / s->kernel_w * s->dilation - s->padding_h;
     int64_t column = tap % s->kernel_w * s->dilation - s->padding_w;
@@ -46,7 +40,7 @@ static void find_seen(const ConvShape *s, int64_t tap, Seen *seen)
 /* sums[c][k] = sum over pictures and pixels of x[c] y[k], CHANNELS channels of x's block from x on.
  * x (batch, x_pixels, 16), y (batch, y_pixels, blocks) vectors. */
 #define TILE(blocks)                                                                                            \
-    static void tile_##blocks(const Seen *seen, const float *x, const Vector *y, int64_t batch,                 \
+    static void tile_##blocks(const ConvSeen *seen, const float *x, const Vector *y, int64_t batch,             \
                               int64_t x_pixels, int64_t y_pixels, Vector *restrict sums)                        \
     {                                                                                                           \
         Vector sum[CHANNELS][blocks] = {{{0}}};                                                                 \
@@ -80,7 +74,7 @@ static void copy_block(const float *from, int64_t batch, int64_t channels, int64
 }
 
 /* Up to 3 blocks of filters by 16 channels, all taps: collected as [tap][channel][block] vectors of filters. */
-static void collect(const ConvShape *s, const Seen *seen, const float *x, const Vector *y, int blocks,
+static void collect(const ConvShape *s, const ConvSeen *seen, const float *x, const Vector *y, int blocks,
                     Vector *collected)
 {
     int64_t x_pixels = s->height * s->width, y_pixels = s->out_height * s->out_width;
@@ -128,9 +122,9 @@ size_t conv_weights_workspace(const ConvShape *s, int threads)
 
 void conv_weights_run(const ConvShape *s, const float *x, const float *dy, float *dw, int threads, void *workspace)
 {
-    Seen seen[TAPS_MAX];
+    ConvSeen seen[TAPS_MAX];
     for (int64_t t = 0; t < s->kernel_h * s->kernel_w; t++)
-        find_seen(s, t, &seen[t]);
+        conv_weights_seen(s, t, &seen[t]);
     int64_t c_blocks = channel_blocks(s->channels), f_blocks = channel_blocks(s->filters);
     int64_t groups = (f_blocks + BLOCKS - 1) / BLOCKS, x_block = s->batch * s->height * s->width;
     /* Few groups of filters are shared out by parts of the channels as well. */
