@@ -424,10 +424,10 @@ static bool bf16_pays(const FormatChoice *f, ConvDirection direction, const Conv
     enum { MANY_TILES = 128 };
     if (f->precision != PRECISION_BF16 || x != C16 || y != C16 || s->groups > 1)
         return false;
-    if (direction == CONV_BACKWARD_WEIGHTS && (small_map_bf16_pays(s) || small_map_pays(s, true)))
-        return small_map_bf16_pays(s);
     if (winograd_pays(s) && winograd_tiles(s) >= MANY_TILES)
         return false;
+    if (direction == CONV_BACKWARD_WEIGHTS && (small_map_bf16_pays(s) || small_map_pays(s, true)))
+        return small_map_bf16_pays(s);
     return onednn_conv_possible(&(OnednnConvSpec){
         .shape = *s, .direction = direction, .x = direction == CONV_BACKWARD_DATA ? C16 : C16_BF16,
         .y = direction == CONV_FORWARD ? C16 : C16_BF16,
