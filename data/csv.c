@@ -8,19 +8,32 @@
 #include "engine/error.h"
 #include "engine/file.h"
 
+/* Takes the bytes, which end with a zero that does not count. */
+static int take(Csv *csv, char *bytes, size_t size, const char *name)
+{
+    *csv = (Csv){0};
+    if (strlen(bytes) != size) {
+        free(bytes);
+        return fail("%s: not a text file: it holds a byte 0", name);
+    }
+    *csv = (Csv){bytes, bytes + (strncmp(bytes, "\xef\xbb\xbf", 3) ? 0 : 3), must_strdup(name), 0};
+    return 0;
+}
+
 int csv_open(Csv *csv, const char *path)
 {
     size_t size;
     *csv = (Csv){0};
     char *bytes = file_read(path, &size);
-    if (!bytes)
-        return -1;
-    if (strlen(bytes) != size) {
-        free(bytes);
-        return fail("%s: not a text file: it holds a byte 0", path);
-    }
-    *csv = (Csv){bytes, bytes + (strncmp(bytes, "\xef\xbb\xbf", 3) ? 0 : 3), must_strdup(path), 0};
-    return 0;
+    return bytes ? take(csv, bytes, size, path) : -1;
+}
+
+int csv_open_memory(Csv *csv, const void *bytes, size_t size, const char *name)
+{
+    char *copy = must_alloc(size + 1);
+    memcpy(copy, bytes, size);
+    copy[size] = 0;
+    return take(csv, copy, size, name);
 }
 
 void csv_close(Csv *csv)

@@ -12,10 +12,13 @@ typedef struct Csv {
 
 /* 0 or -1. */
 int  csv_open(Csv *csv, const char *path);
+/* The same of bytes that came from `name`; copies them. */
+int  csv_open_memory(Csv *csv, const void *bytes, size_t size, const char *name);
 void csv_close(Csv *csv);
 
 /* Reads the next row that is not empty into field (most), valid until csv_close.
- * The number of fields; 0 at the end; -1: more than `most` fields, an unfinished quote, a byte 0. */
+ * The number of fields; 0 at the end; -1: more than `most` fields, an unfinished quote.  Rows behind it cannot be told
+ * apart then. */
 int csv_row(Csv *csv, char **field, int most);
 
 /* Reads a row that must begin with the names (count): a header.  Returns its number of fields (further columns are

@@ -1,14 +1,10 @@
-/* faces.c - see faces.h: making sets and reading them from files. */
+/* faces.c - see faces.h: making sets, in memory. */
 #include "data/faces.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 #include "engine/error.h"
 
@@ -57,18 +53,22 @@ int *faces_first(const Faces *f)
     return first;
 }
 
-void faces_set(Faces *f, int i, const Image *image)
+void face_bytes(const Image *image, int size, uint8_t *to)
 {
     Image square, small;
     image_crop_square(image, &square);
-    image_resize(&square, f->size, f->size, &small);
-    size_t plane = (size_t)f->size * (size_t)f->size;
-    uint8_t *to = f->pixels + (size_t)i * faces_bytes(f);
+    image_resize(&square, size, size, &small);
+    size_t plane = (size_t)size * (size_t)size;
     for (size_t k = 0; k < plane; k++)
         for (size_t c = 0; c < 3; c++)
             to[c * plane + k] = small.rgb[3 * k + c];
     image_free(&square);
     image_free(&small);
+}
+
+void faces_set(Faces *f, int i, const Image *image)
+{
+    face_bytes(image, f->size, f->pixels + (size_t)i * faces_bytes(f));
 }
 
 void faces_image(const Faces *f, int i, Image *out)
@@ -81,79 +81,28 @@ void faces_image(const Faces *f, int i, Image *out)
             out->rgb[3 * k + c] = from[c * plane + k];
 }
 
-/* ---- from files ------------------------------------------------------------------------------------------------ */
+/* ---- from lists ------------------------------------------------------------------------------------------------ */
 
-void face_list_add(FaceList *list, const char *path, const char *source, const char *person)
+static int take(void *context, int i, const Image *picture)
 {
-    if (!(list->n & (list->n - 1)))   /* full at every power of two */
-        list->files = must_realloc(list->files, (list->n ? 2 * (size_t)list->n : 1) * sizeof *list->files);
-    list->files[list->n++] = (FaceFile){must_strdup(path), must_strdup(source), must_strdup(person)};
-}
-
-void face_list_free(FaceList *list)
-{
-    for (int i = 0; i < list->n; i++) {
-        free(list->files[i].path);
-        free(list->files[i].source);
-        free(list->files[i].person);
-    }
-    free(list->files);
-    *list = (FaceList){0};
-}
-
-static int by_person_and_source(const void *a, const void *b)
-{
-    const FaceFile *p = a, *q = b;
-    int order = strcmp(p->person, q->person);
-    return order ? order : strcmp(p->source, q->source);
-}
-
-/* Decodes every file into its place.  why[i]: NULL, or why there is nothing.  1 if `progress` wants to stop. */
-static int read_all(const FaceList *list, Faces *out, char **why, FacesProgress progress, void *context)
-{
-    int done = 0, stop = 0;
-#pragma omp parallel for schedule(dynamic, 8)
-    for (int i = 0; i < list->n; i++) {
-        Image image;
-        int enough, count;
-#pragma omp atomic read
-        enough = stop;
-        if (enough)
-            continue;
-        if (image_read(list->files[i].path, &image)) {
-            why[i] = must_strdup(error_text());
-        } else {
-            faces_set(out, i, &image);
-            image_free(&image);
-        }
-#pragma omp atomic capture
-        count = ++done;
-#ifdef _OPENMP
-        if (omp_get_thread_num())
-            continue;
-#endif
-        if (progress && count < list->n && progress(context, count, list->n)) {
-#pragma omp atomic write
-            stop = 1;
-        }
-    }
-    return stop || (progress && progress(context, list->n, list->n));
+    faces_set(context, i, picture);
+    return 0;
 }
 
 /* Closes the gaps that unusable pictures left, and names people and sources. */
-static void keep_usable(const FaceList *list, Faces *f, char **why)
+static void keep_usable(const Manifest *list, Faces *f, char *const *why)
 {
     size_t bytes = faces_bytes(f);
     int n = 0, people = 0;
     for (int i = 0; i < list->n; i++) {
-        const FaceFile *file = &list->files[i];
+        const ManifestRow *row = &list->row[i];
         if (why[i])
             continue;
-        if (!people || strcmp(f->names[people - 1], file->person))
-            f->names[people++] = must_strdup(file->person);
+        if (!people || strcmp(f->names[people - 1], row->identity))
+            f->names[people++] = must_strdup(row->identity);
         if (n < i)
             memmove(f->pixels + (size_t)n * bytes, f->pixels + (size_t)i * bytes, bytes);
-        f->sources[n] = must_strdup(file->source);
+        f->sources[n] = must_strdup(row->path);
         f->person[n++] = people - 1;
     }
     f->n = n;
@@ -161,34 +110,40 @@ static void keep_usable(const FaceList *list, Faces *f, char **why)
     f->pixels = must_realloc(f->pixels, (size_t)n * bytes);
 }
 
-int faces_from_list(FaceList *list, int size, Faces *out, FacesProgress progress, void *context)
+int faces_told(const Manifest *list, char *const *why)
+{
+    Told told = {.most = FACES_MAX_LINES, .what = list->strict ? NULL : "left out"};
+    for (int i = 0; i < list->n; i++)
+        if (why[i])
+            tell(&told, "%s", why[i]);
+    if (told.n)
+        fprintf(stderr, "%s: %d of %d pictures\n", list->strict ? "not as the manifest says" : "left out", told.n,
+                list->n);
+    if (told.n == list->n)
+        return fail("none of its %d pictures can be read: see the lines above", list->n);
+    return told.n && list->strict
+               ? fail("%d of its %d pictures are not as the manifest says: see the lines above; put them right, or make "
+                      "the manifest again", told.n, list->n) : 0;
+}
+
+int faces_read(Manifest *list, int size, Faces *out, ManifestProgress progress, void *context)
 {
     *out = (Faces){0};
     if (size < 1 || size > FACES_MAX_SIDE)
         return fail("image size %d is not from 1 to %d", size, FACES_MAX_SIDE);
     if (!list->n)
         return fail("no picture to read");
-    qsort(list->files, (size_t)list->n, sizeof *list->files, by_person_and_source);
+    manifest_sort(list);
     Faces f = faces_create(list->n, size, list->n);   /* as if each were of another person; cut down below */
     char **why = must_zalloc((size_t)list->n * sizeof *why);
-    int stopped = read_all(list, &f, why, progress, context), skipped = 0;
-    for (int i = 0; i < list->n; i++) {
-        if (why[i] && !stopped && skipped++ < FACES_MAX_LINES)
-            fprintf(stderr, "left out: %s\n", why[i]);
-    }
-    if (skipped)
-        fprintf(stderr, "left out: %d of %d pictures\n", skipped, list->n);
-    if (!stopped)
+    int bad = manifest_read(list, NULL, take, &f, why, progress, context) < 0 || faces_told(list, why);
+    if (!bad)
         keep_usable(list, &f, why);
     for (int i = 0; i < list->n; i++)
         free(why[i]);
     free(why);
-    if (!stopped && f.n) {
-        *out = f;
-        return 0;
-    }
-    int all = list->n;
-    faces_free(&f);
-    return stopped ? fail("stopped while reading pictures")
-                   : fail("none of its %d pictures can be read: see the lines above", all);
+    if (bad)
+        faces_free(&f);
+    *out = f;
+    return bad ? -1 : 0;
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "data/image.h"
+#include "data/manifest.h"
 
 #define FACES_MAX_SIDE 4096
 
@@ -39,38 +40,32 @@ size_t faces_bytes(const Faces *faces);
 /* first (P + 1): where each person's images begin; the last entry is n.  The caller frees it. */
 int *faces_first(const Faces *faces);
 
-/* A list of files to read, from a folder or a manifest. */
-typedef struct FaceFile {
-    char *path;     /* to open */
-    char *source;   /* to remember: stays true when the whole data set moves */
-    char *person;
-} FaceFile;
-typedef struct FaceList {
-    int n;
-    FaceFile *files;
-} FaceList;
-void face_list_add(FaceList *list, const char *path, const char *source, const char *person);
-void face_list_free(FaceList *list);
+/* The same as bytes: to (3, size, size). */
+void face_bytes(const Image *image, int size, uint8_t *to);
 
-/* Called from one thread, from time to time and at the end; a result other than 0 stops the reading (an error). */
-typedef int (*FacesProgress)(void *context, int done, int total);
+/* Reads all pictures of the list (which it sorts) into memory, on as many threads as OpenMP has; sources are paths as
+ * the list has them.  Of a strict list every picture must be what the list says.  Of others, files that are no pictures
+ * or broken are left out, and so are people of whom nothing is left.  Either way each fault is a line on standard error
+ * (the first FACES_MAX_LINES) and there is a total.  0, or -1: nothing usable, or stopped. */
+#define FACES_MAX_LINES 100
+int faces_read(Manifest *list, int size, Faces *out, ManifestProgress progress, void *context);
 
-/* Reads all files of the list (which it sorts: people by the bytes of their names, their images by the bytes of their
- * sources), on as many threads as OpenMP has.  Files that are no pictures or broken are left out, with a line each on
- * standard error (the first FACES_MAX_LINES) and a total; so are people of whom nothing is left.  0, or -1: nothing
- * usable, or stopped. */
-#define FACES_MAX_LINES 10
-int faces_from_list(FaceList *list, int size, Faces *out, FacesProgress progress, void *context);
+/* For those who read lists themselves: tells of the pictures whose why[i] is not NULL.  0 if a set is to be made
+ * without them, -1 if it is not. */
+int faces_told(const Manifest *list, char *const *why);
 
-/* root/identity/picture.  Sources are "identity/picture".  Names that begin with a dot are passed over in silence;
- * whatever else is not at its place is reported like a broken picture. */
-int faces_from_folder(const char *root, int size, Faces *out, FacesProgress progress, void *context);
+/* The same of a plain folder, root/identity/picture (layouts.h). */
+int faces_from_folder(const char *root, int size, Faces *out, ManifestProgress progress, void *context);
 
 /* ---- packed files ---------------------------------------------------------------------------------------------- */
 
 /* One file: header, people and sources, a CRC-32 for each image and one for the rest, and the pixels; the format is
  * described in packed.c.  Written whole or not at all. */
 int faces_save(const Faces *faces, const char *path);
+/* Reads the pictures of a list as faces_read does, into such a file and not into memory: the set may be larger than
+ * that.  Until the file is complete it is PATH.part; called again with the same list, size and path after an
+ * interruption, it goes on there.  0 or -1. */
+int faces_pack(Manifest *list, int size, const char *path, ManifestProgress progress, void *context);
 /* Maps the file and checks every byte; an error names the image and its source.  Changes of `pixels` stay private. */
 int faces_load(const char *path, Faces *out);
 
@@ -84,9 +79,9 @@ Faces faces_select(const Faces *faces, const int *index, int n);
  * People keep `a`'s order, then come the others in `b`'s.  -1 if the sizes differ. */
 int faces_join(const Faces *a, const Faces *b, Faces *out);
 
-/* Divides the people at random into out[0..parts-1], `fractions` of them each (above 0, together at most 1; people
- * left over are in no part).  Nobody is in two parts.  -1 if a part would have fewer than 2 people. */
-int faces_split(const Faces *faces, uint64_t seed, const double *fractions, int parts, Faces *out);
+/* Divides people at random: part (people) receives 0 to parts - 1 for `fractions` of them each (above 0, together at
+ * most 1), -1 for those left over.  -1 if a part would have fewer than 2 people. */
+int people_split(int people, uint64_t seed, const double *fractions, int parts, int *part);
 
 /* Half, quarter, eighth (1, 2, 3 halvings) of n images, rounded: 18,143 gives 9,072, 4,536, 2,268 (inventory 41). */
 int subset_size(int n, int halvings);

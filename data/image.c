@@ -105,6 +105,11 @@ static int orient(Image *image, int orientation, const char *name)
 
 /* ---- reading --------------------------------------------------------------------------------------------------- */
 
+static int no_picture(const char *name, size_t size)
+{
+    return fail("%s: not a PNG, JPEG, PGM or PPM picture%s", name, size ? "" : " (it is empty)");
+}
+
 int image_decode(const uint8_t *bytes, size_t size, const char *name, Image *out)
 {
     int orientation = 1, bad;
@@ -120,7 +125,7 @@ int image_decode(const uint8_t *bytes, size_t size, const char *name, Image *out
         bad = pnm_file_decode(bytes, size, name, out);
         break;
     default:
-        return fail("%s: not a PNG, JPEG, PGM or PPM picture%s", name, size ? "" : " (it is empty)");
+        return no_picture(name, size);
     }
     return bad ? -1 : orient(out, orientation, name);
 }
@@ -150,23 +155,32 @@ int image_is_file(const char *path)
     return got > 0 && format_of(head, (size_t)got) != UNKNOWN;
 }
 
-int image_read(const char *path, Image *out)
+uint8_t *image_file(const char *path, size_t *size)
 {
     uint8_t head[MAGIC_BYTES];
     long long large = 0;
-    size_t size;
-    *out = (Image){0};
     int got = head_of(path, head, &large);
     if (got < 0)
-        return -1;
-    if (format_of(head, (size_t)got) == UNKNOWN)   /* what is no picture is not read whole, however large it is */
-        return image_decode(head, (size_t)got, path, out);
-    if (large > IMAGE_MAX_BYTES)
-        return fail("%s: %lld bytes are more than is accepted of a picture (%ld)", path, large, IMAGE_MAX_BYTES);
-    char *bytes = file_read(path, &size);
+        return NULL;
+    if (format_of(head, (size_t)got) == UNKNOWN) {   /* not read whole, however large it is */
+        no_picture(path, (size_t)got);
+        return NULL;
+    }
+    if (large > IMAGE_MAX_BYTES) {
+        fail("%s: %lld bytes are more than is accepted of a picture (%ld)", path, large, IMAGE_MAX_BYTES);
+        return NULL;
+    }
+    return (uint8_t *)file_read(path, size);
+}
+
+int image_read(const char *path, Image *out)
+{
+    size_t size;
+    *out = (Image){0};
+    uint8_t *bytes = image_file(path, &size);
     if (!bytes)
         return -1;
-    int bad = image_decode((uint8_t *)bytes, size, path, out);
+    int bad = image_decode(bytes, size, path, out);
     free(bytes);
     return bad;
 }

@@ -29,6 +29,9 @@ typedef struct Image {
 int image_read(const char *path, Image *out);
 int image_decode(const uint8_t *bytes, size_t size, const char *name, Image *out);
 
+/* The bytes of a file that begins like a picture, for image_decode; the caller frees them.  NULL and a message. */
+uint8_t *image_file(const char *path, size_t *size);
+
 /* 1 if the file begins like a picture that can be read here, else 0 (also when it cannot be opened). */
 int image_is_file(const char *path);
 

@@ -111,7 +111,7 @@ static void sample(const Faces *f, const int *first, int match, int k, uint64_t 
     free(number);
 }
 
-static Pairs pairs_create(int most)
+Pairs pairs_create(int most)
 {
     Pairs p = {0};
     p.a = must_alloc((size_t)most * sizeof *p.a);

@@ -19,6 +19,9 @@ typedef struct Pairs {
  * -1: a kind is asked for of which none is possible. */
 int pairs_sample(const Faces *faces, int matching, int other, uint64_t seed, Pairs *out);
 
+/* Room for so many, to fill. */
+Pairs pairs_create(int most);
+
 /* How many pairs of the kind exist. */
 int64_t pairs_possible(const Faces *faces, int match);
 

@@ -137,34 +137,27 @@ static int images_of(const Faces *f, const int *part, int which, int *index)
     return n;
 }
 
-int faces_split(const Faces *f, uint64_t seed, const double *fractions, int parts, Faces *out)
+int people_split(int people, uint64_t seed, const double *fractions, int parts, int *part)
 {
     double sum = 0;
-    for (int k = 0; k < parts; k++) {
-        out[k] = (Faces){0};
+    for (int k = 0; k < parts; k++)
         if (!(fractions[k] > 0) || (sum += fractions[k]) > 1 + 1e-9)
             return fail("the fractions of a split are above 0 and together at most 1");
-    }
-    int *order = must_alloc((size_t)f->people * sizeof(int)), *part = must_alloc((size_t)f->people * sizeof(int));
-    int *index = must_alloc((size_t)f->n * sizeof(int)), bad = 0, from = 0;
-    permutation(f->people, seed, "split", 0, order);
-    for (int p = 0; p < f->people; p++)
+    int *order = must_alloc(((size_t)people + 1) * sizeof *order), bad = 0, from = 0;
+    permutation(people, seed, "split", 0, order);
+    for (int p = 0; p < people; p++)
         part[p] = -1;
     sum = 0;
     for (int k = 0; k < parts && !bad; k++) {
         sum += fractions[k];
-        int to = (int)(sum * f->people + 0.5);   /* cuts are rounded, not counts: together they stay true */
+        int to = (int)(sum * people + 0.5);   /* cuts are rounded, not counts: together they stay true */
         if (to - from < 2)
             bad = fail("part %d of the split would have %d of %d people and needs 2: take more people or others",
-                       k + 1, to - from, f->people);
+                       k + 1, to - from, people);
         for (; from < to; from++)
             part[order[from]] = k;
     }
-    for (int k = 0; k < parts && !bad; k++)
-        out[k] = faces_select(f, index, images_of(f, part, k, index));
     free(order);
-    free(part);
-    free(index);
     return bad;
 }
 

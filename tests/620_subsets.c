@@ -145,42 +145,37 @@ TEST(thirds_of_the_paper)
 
 TEST(split_by_people)
 {
-    Faces f = set_make(100, count_1_to_5, 2), part[4], again[4];
+    enum { PEOPLE = 100 };
     const double fractions[] = {0.5, 0.25, 0.125, 0.125}, three[] = {0.3, 0.3, 0.3};
     static const int people[] = {50, 25, 13, 12};   /* cuts at 50, 75, 88 (87.5 rounded), 100 */
-    char seen[100] = {0};
-    int n = 0;
-    MUST(faces_split(&f, 3, fractions, 4, part));
-    MUST(faces_split(&f, 3, fractions, 4, again));
-    for (int k = 0; k < 4; k++) {
-        assert_sound(&part[k]);
-        ck_assert_int_eq(part[k].people, people[k]);
-        n += part[k].n;
-        for (int p = 0; p < part[k].people; p++) {
-            int old = atoi(part[k].names[p] + strlen("person "));
-            ck_assert(!seen[old]);
-            seen[old] = 1;
-            ck_assert_str_eq(part[k].names[p], again[k].names[p]);
-        }
-        faces_free(&part[k]);
-        faces_free(&again[k]);
+    int part[PEOPLE], again[PEOPLE], count[4] = {0};
+    MUST(people_split(PEOPLE, 3, fractions, 4, part));
+    MUST(people_split(PEOPLE, 3, fractions, 4, again));
+    ck_assert_mem_eq(part, again, sizeof part);
+    for (int p = 0; p < PEOPLE; p++) {
+        ck_assert(part[p] >= 0 && part[p] < 4);
+        count[part[p]]++;
     }
-    ck_assert_int_eq(n, f.n);
-    MUST(faces_split(&f, 3, three, 3, part));
-    for (int k = 0; k < 3; k++) {
-        ck_assert_int_eq(part[k].people, 30);
-        faces_free(&part[k]);
+    ck_assert_mem_eq(count, people, sizeof count);
+    MUST(people_split(PEOPLE, 4, fractions, 4, again));
+    ck_assert_mem_ne(part, again, sizeof part);
+    MUST(people_split(PEOPLE, 3, three, 3, part));
+    int left = 0;
+    memset(count, 0, sizeof count);
+    for (int p = 0; p < PEOPLE; p++) {
+        left += part[p] == -1;
+        if (part[p] >= 0)
+            count[part[p]]++;
     }
+    ck_assert_int_eq(left, 10);
+    for (int k = 0; k < 3; k++)
+        ck_assert_int_eq(count[k], 30);
     const double much[] = {0.9, 0.2}, none[] = {0.5, 0}, little[] = {0.98, 0.02};
-    ck_assert_int_eq(faces_split(&f, 3, much, 2, part), -1);
-    ck_assert_int_eq(faces_split(&f, 3, none, 2, part), -1);
-    MUST(faces_split(&f, 3, little, 2, part));   /* 2 people */
-    faces_free(&part[0]);
-    faces_free(&part[1]);
-    ck_assert_int_eq(faces_split(&f, 3, (double[]){0.99, 0.01}, 2, part), -1);
+    ck_assert_int_eq(people_split(PEOPLE, 3, much, 2, part), -1);
+    ck_assert_int_eq(people_split(PEOPLE, 3, none, 2, part), -1);
+    MUST(people_split(PEOPLE, 3, little, 2, part));   /* 2 people */
+    ck_assert_int_eq(people_split(PEOPLE, 3, (double[]){0.99, 0.01}, 2, part), -1);
     ck_assert_ptr_nonnull(strstr(error_text(), "part 2"));
-    ck_assert_ptr_null(part[0].pixels);
-    faces_free(&f);
 }
 
 TEST(derangements_are_uniform)

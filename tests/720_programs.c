@@ -338,7 +338,7 @@ TEST(vectors_from_a_run)
            "did you mean identity?");
     EXPECT(RUN(0, "encode", "--model", "facenet", "--run", run, "--data", data, "--out", out), 2,
            "not read by this version");
-    EXPECT(RUN(0, "encode", "--model", "identity", "--run", run, "--out", out), 2, "folder:PATH was expected");
+    EXPECT(RUN(0, "encode", "--model", "identity", "--run", run, "--out", out), 2, "folder:PATH or manifest:PATH was expected");
     ck_assert(!file_exists(out));
     EXPECT(RUN(0, "encode", "--model", "identity", "--run", run, "--data", data, "--out", out), 0,
            "36 vectors of 32 numbers");

@@ -3,19 +3,18 @@
  *     encode --model identity --run runs/quick --data folder:faces --out emb.safetensors
  *     encode --model recogniser --weights W --data folder:faces --out emb.safetensors
  *
- * folder:PATH holds a folder for each person, with pictures in it.  Pictures are cropped to their middle square and
- * resized to the network's side.  The file holds embeddings F32 (n,D) of length 1, person I32 (n), and as metadata
+ * folder:PATH holds a folder for each person, with pictures in it; manifest:PATH is a list of pictures
+ * (docs/datasets.md).  They are cropped to their middle square and resized to the network's side.  The file holds embeddings F32 (n,D) of length 1, person I32 (n), and as metadata
  * the JSON lists names (of the people) and sources (of the pictures), the network and its preprocessing.  Compare
  * rows by cosine. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/faces.h"
 #include "engine/json.h"
 #include "engine/safetensors.h"
 #include "experiments/common/context.h"
 #include "experiments/common/names.h"
-#include "experiments/common/progress.h"
+#include "experiments/common/pictures.h"
 #include "experiments/common/trained.h"
 
 enum { BATCH = 32 };
@@ -51,26 +50,17 @@ static void check_use(const Options *o)
         usage_error(&program, "either --weights FILE or --run DIR must say which network (--help)");
     if (!out_path)
         usage_error(&program, "--out FILE is missing (--help)");
-    if (o->data != DATA_FOLDER)
-        usage_error(&program, "--data %s: folder:PATH was expected", o->data_spec);
-}
-
-static int watch(void *context, int done, int total)
-{
-    Progress *p = context;
-    p->total = total;
-    progress_step(p, done, " ");
-    return 0;
+    if (o->data == DATA_PORTRAITS)
+        usage_error(&program, "--data %s: folder:PATH or manifest:PATH was expected", o->data_spec);
 }
 
 static int read_faces(Context *x, Faces *out)
 {
-    Progress progress;
-    progress_begin(&progress, "reading pictures", "pictures", 0, 0, x->quiet);
-    if (faces_from_folder(x->options.data_path, (int)config_int(x->config, "data.size"), out, watch, &progress))
-        return -1;
-    progress_end(&progress);
-    return 0;
+    Manifest list;
+    int bad = pictures_list(&x->options, &list) ||
+              pictures_read(x, "reading pictures", &list, (int)config_int(x->config, "data.size"), out);
+    manifest_free(&list);
+    return bad ? fail_in("%s", x->options.data_path) : 0;
 }
 
 static char *json_list(char *const *texts, int n)
