@@ -15,7 +15,7 @@
 
 void tell(Told *told, const char *format, ...)
 {
-    if (told->n++ >= told->most && told->most)
+    if (told->n++ >= told->most && told->most)   /* below 0: always */
         return;
     char text[4096];
     va_list args;

@@ -30,7 +30,8 @@ typedef struct Manifest {
     int strict;        /* it came from a file: every picture must be there and be the one that is meant */
 } Manifest;
 
-/* What is wrong is told line by line on standard error, at most `most` lines (0: all of them), and counted. */
+/* What is wrong is told line by line on standard error, at most `most` lines (0: all of them; below
+ * 0: none), and counted. */
 typedef struct Told {
     int n, most;
     const char *what;   /* the beginning of each line: "left out" */

@@ -1,6 +1,6 @@
 /* replay.c - runs a fuzz entry once over the files and folders named, where libFuzzer is not at hand.
  *
- *     cc tests/fuzz/replay.c tests/fuzz/fuzz_image.c ... -o replay_image && ./replay_image tests/fuzz/corpus/image
+ *     cc tests/fuzz/replay.c tests/fuzz/fuzz_png.c ... -o replay_png && ./replay_png tests/fuzz/corpus/png
  *
  * It fails if there is nothing to run: a corpus that was lost would otherwise pass. */
 #include <dirent.h>
