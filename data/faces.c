@@ -122,8 +122,8 @@ int faces_told(const Manifest *list, char *const *why)
     if (told.n == list->n)
         return fail("none of its %d pictures can be read: see the lines above", list->n);
     return told.n && list->strict
-               ? fail("%d of its %d pictures are not as the manifest says: see the lines above; put them right, or make "
-                      "the manifest again", told.n, list->n) : 0;
+               ? fail("%d of its %d pictures are not as the manifest says: see the lines above; put them right, "
+                      "or make the manifest again", told.n, list->n) : 0;
 }
 
 int faces_read(Manifest *list, int size, Faces *out, ManifestProgress progress, void *context)

@@ -11,7 +11,8 @@
 int celeba_read(const char *root, const LayoutOpts *opts, Manifest *out);
 
 /* Keeps of a list the pictures that opts->lists name: text with a name or path in each line, or a signature set of FRGC
- * (XML, file-name="...").  A name without a folder means every picture of that name; endings (.jpg, .JPG) do not count.  Names that no picture has are told.  0, or -1: a list cannot be read, nothing is left. */
+ * (XML, file-name="...").  A name without a folder means every picture of that name; endings (.jpg, .JPG) do not
+ * count.  Names that no picture has are told.  0, or -1: a list cannot be read, nothing is left. */
 int lists_apply(Manifest *m, const LayoutOpts *opts);
 
 /* pairs.txt of LFW ("View 2"): folds of as many matching as other pairs.  Pictures are looked up in a sorted list by

@@ -117,7 +117,7 @@ static int read_lfw(const char *root, const LayoutOpts *o, Manifest *out)
 
 /* ---- pictures anywhere below, known by their names -------------------------------------------------------------- */
 
-/* Fills `person` with the name of who is on the file, whose path begins below the root; 0 if it is none of the set's. */
+/* Fills `person` with who is on the file, whose path begins below the root; 0 if it is none of the set's. */
 enum { PERSON = 300 };
 typedef int (*WhoIs)(const char *path, char person[PERSON]);
 
@@ -235,7 +235,7 @@ static int who_frav2d(const char *path, char person[PERSON])
     return 1;
 }
 
-/* neutral_front/003_03.jpg and smiling_front/003_08.jpg, at any depth (the archives hold a folder of their own name). */
+/* neutral_front/003_03.jpg and smiling_front/003_08.jpg, at any depth: archives hold a folder of their own name. */
 static int who_london(const char *path, char person[PERSON])
 {
     static const char *const folders[] = {"neutral_front/", "smiling_front/"};

@@ -304,14 +304,19 @@ int manifest_parse(const void *bytes, size_t size, const char *name, const char 
     return csv_open_memory(&csv, bytes, size, name) ? -1 : parse(&csv, root, out, most_lines);
 }
 
+char *manifest_root(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return !slash ? must_strdup(".") : must_printf("%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
 int manifest_load(const char *path, Manifest *out, int most_lines)
 {
     Csv csv;
     *out = (Manifest){0};
     if (csv_open(&csv, path))
         return -1;
-    const char *slash = strrchr(path, '/');
-    char *root = !slash ? must_strdup(".") : must_printf("%.*s", slash == path ? 1 : (int)(slash - path), path);
+    char *root = manifest_root(path);
     int bad = parse(&csv, root, out, most_lines);
     free(root);
     return bad;

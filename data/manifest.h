@@ -78,6 +78,8 @@ int manifest_split(Manifest *m, uint64_t seed, const char *const *names, const d
 int manifest_load(const char *path, Manifest *out, int most_lines);
 /* The same from memory; `name` stands in messages, `root` is where its paths begin. */
 int manifest_parse(const void *bytes, size_t size, const char *name, const char *root, Manifest *out, int most_lines);
+/* The folder of a file, where the paths of a manifest there begin; the caller frees it. */
+char *manifest_root(const char *path);
 /* The five columns.  Paths are written as they are, so `path` should lie in m->root.  0 or -1. */
 int manifest_save(const Manifest *m, const char *path);
 

@@ -91,8 +91,8 @@ static void take_up(Part *p)
     int n = (int)p->header.n;
     uint8_t *pixels = must_alloc(p->bytes);
     memset(p->state, 0, (size_t)n);
-    if (get(p, &h, sizeof h, 0) || memcmp(&h, &p->header, sizeof h) || get(p, p->crc, 4 * (size_t)n, 64 + 4 * (uint64_t)n) ||
-        get(p, p->state, (size_t)n, image_at(p, n)))
+    if (get(p, &h, sizeof h, 0) || memcmp(&h, &p->header, sizeof h) ||
+        get(p, p->crc, 4 * (size_t)n, 64 + 4 * (uint64_t)n) || get(p, p->state, (size_t)n, image_at(p, n)))
         memset(p->state, 0, (size_t)n);
     for (int i = 0; i < n; i++)
         p->state[i] = p->state[i] == 1 && !get(p, pixels, p->bytes, image_at(p, i)) &&

@@ -161,7 +161,7 @@ TEST(full_disk)
     folder_remove(folder);
 }
 
-/* ---- made picture by picture -------------------------------------------------------------------------------------- */
+/* ---- made picture by picture ------------------------------------------------------------------------------------ */
 
 enum { PEOPLE = 12, EACH = 5, ALL = PEOPLE * EACH, SIDE = 8 };
 

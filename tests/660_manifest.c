@@ -92,7 +92,8 @@ TEST(there_and_back)
 
 TEST(columns_by_name)
 {
-    static const char text[] = "\xef\xbb\xbf" "age,identity,path,look\r\n31,ann,/pictures/1.png,x\r\n\r\n4,bob,2.png,\n";
+    static const char text[] = "\xef\xbb\xbf" "age,identity,path,look\r\n31,ann,/pictures/1.png,x\r\n\r\n"
+                               "4,bob,2.png,\n";
     Manifest m;
     MUST(manifest_parse(text, sizeof text - 1, "some", "/root/", &m, 0));
     ck_assert_int_eq(m.n, 2);

@@ -308,8 +308,8 @@ TEST(odd_files_line_by_line)
     put_text(root, "ann/line\nfeed.png", "x");
     put_picture(root, "ann/closed.ppm", 5);
     put_picture(root, "ann/folder.png/inner.ppm", 6);
-    char *command = must_printf("cd '%s/ann' && ln -s loop.png loop.png && ln -s nothing.png gone.png && mkfifo pipe.png "
-                                "&& ln -s .. up && chmod 0 closed.ppm", root);
+    char *command = must_printf("cd '%s/ann' && ln -s loop.png loop.png && ln -s nothing.png gone.png "
+                                "&& mkfifo pipe.png && ln -s .. up && chmod 0 closed.ppm", root);
     ck_assert_int_eq(system(command), 0);
     free(command);
     Reading r = {.layout = "folder", .root = root};
@@ -434,7 +434,8 @@ TEST(ten_folds_of_lfw)
 TEST(mistakes_in_pairs)
 {
     Manifest m = lfw_people(3, 2);
-    PairReading r = {.m = &m, .text = "1 3\nP_000 1 2\nP_000 1\nP_001 1 3\nP_000 1 P_001 1\nP_000 1 P_000 2\nP_009 1 P_001 1\n"};
+    PairReading r = {.m = &m, .text = "1 3\nP_000 1 2\nP_000 1\nP_001 1 3\nP_000 1 P_001 1\nP_000 1 P_000 2\n"
+                                      "P_009 1 P_001 1\n"};
     char *told = heard(read_pairs, &r);
     ck_assert_int_eq(r.bad, -1);
     HEARS(error_text(), "pairs.txt: 4 mistakes");
@@ -460,7 +461,7 @@ TEST(mistakes_in_pairs)
     manifest_free(&m);
 }
 
-/* ---- Validation and Test ------------------------------------------------------------------------------------------- */
+/* ---- Validation and Test ---------------------------------------------------------------------------------------- */
 
 static void add_people(Manifest *m, const char *source, int people, int (*count)(int person))
 {

@@ -144,7 +144,7 @@ static int pack_set(Context *x, const Manifest *all, int set, int keep, const ch
     return bad;
 }
 
-/* ---- all sets ----------------------------------------------------------------------------------------------------- */
+/* ---- all sets --------------------------------------------------------------------------------------------------- */
 
 static char *set_path(const Stage *stage, int set, const char *ending)
 {

@@ -70,8 +70,7 @@ static void say(const char *format, const char *path, int n, int people)
 /* A list to be written at `path`, with paths that are right there. */
 static Manifest rooted_at(const char *path, const Manifest *m)
 {
-    const char *slash = strrchr(path, '/');
-    char *root = !slash ? must_strdup(".") : must_printf("%.*s", slash == path ? 1 : (int)(slash - path), path);
+    char *root = manifest_root(path);
     Manifest out = manifest_create(root);
     manifest_join(&out, m);
     free(root);
@@ -89,7 +88,7 @@ static int save(const Manifest *m, const char *path)
     return bad;
 }
 
-/* ---- build -------------------------------------------------------------------------------------------------------- */
+/* ---- build ------------------------------------------------------------------------------------------------------ */
 
 static int fill(Manifest *m, Told *told, Progress *p)
 {
@@ -122,7 +121,7 @@ static int build(const char *const *names, int n)
     return bad;
 }
 
-/* ---- verify, summary, list ---------------------------------------------------------------------------------------- */
+/* ---- verify, summary, list -------------------------------------------------------------------------------------- */
 
 static int verify_all(Manifest *m, Told *told, Progress *p)
 {
@@ -228,7 +227,7 @@ static int list(const char *const *names, int n)
     return 0;
 }
 
-/* ---- split, pairs, assemble, pack --------------------------------------------------------------------------------- */
+/* ---- split, pairs, assemble, pack ------------------------------------------------------------------------------- */
 
 static int divide(const char *const *names, int n)
 {
@@ -297,8 +296,7 @@ static int pairs(const char *const *names, int n)
 static int assemble(const char *const *names, int n)
 {
     Told notes = {.what = "manifest"};
-    const char *slash = strrchr(out_path, '/');
-    char *root = !slash ? must_strdup(".") : must_printf("%.*s", slash == out_path ? 1 : (int)(slash - out_path), out_path);
+    char *root = manifest_root(out_path);
     Manifest all = manifest_create(root);
     int bad = 0;
     for (int i = 0; i < n && !bad; i++) {
@@ -339,7 +337,7 @@ static int pack(const char *const *names, int n)
     return bad;
 }
 
-/* ---- the command --------------------------------------------------------------------------------------------------- */
+/* ---- the command ------------------------------------------------------------------------------------------------ */
 
 static int run(void)
 {
@@ -348,9 +346,9 @@ static int run(void)
         int least, most, needs_out;
         int (*run)(const char *const *names, int n);
     } commands[] = {
-        {"build", 2, 2, 0, build},   {"verify", 1, 1, 0, verify}, {"summary", 1, 1, 0, summary}, {"list", 1, 1, 0, list},
-        {"split", 2, 62, 0, divide}, {"pairs", 2, 2, 0, pairs},   {"assemble", 1, 62, 1, assemble},
-        {"pack", 1, 1, 1, pack},
+        {"build", 2, 2, 0, build},         {"verify", 1, 1, 0, verify},  {"summary", 1, 1, 0, summary},
+        {"list", 1, 1, 0, list},           {"split", 2, 62, 0, divide},  {"pairs", 2, 2, 0, pairs},
+        {"assemble", 1, 62, 1, assemble},  {"pack", 1, 1, 1, pack},
     };
     const char *command = options.names[0];
     NearName near = {.word = command};
