@@ -93,6 +93,10 @@ int faces_subset(const Faces *faces, int n, uint64_t seed, int *index);
  * third, of the second and of the last, each ascending; count: how many there are of each.  -1 below 6 people. */
 int faces_thirds(const Faces *faces, uint64_t seed, int *index, int count[3]);
 
+/* more (people): how many images each person lacks to `each` (inventory 39: 200 for everybody of Original); 0 for those
+ * who have as many.  Returns their sum. */
+int faces_top_up(const Faces *faces, int each, int *more);
+
 /* A permutation of 0..n-1, n >= 0, uniformly random: element `step` of the stream `name` (engine/random.h). */
 void permutation(int n, uint64_t seed, const char *name, uint64_t step, int *to);
 /* The same among those that leave nothing in its place; n >= 2 (inventory 100). */

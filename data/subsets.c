@@ -216,3 +216,15 @@ int faces_subset(const Faces *f, int n, uint64_t seed, int *index)
     free(image);
     return 0;
 }
+
+int faces_top_up(const Faces *f, int each, int *more)
+{
+    int sum = 0;
+    for (int p = 0; p < f->people; p++)
+        more[p] = each;
+    for (int i = 0; i < f->n; i++)
+        more[f->person[i]] -= more[f->person[i]] > 0;
+    for (int p = 0; p < f->people; p++)
+        sum += more[p];
+    return sum;
+}

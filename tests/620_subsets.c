@@ -143,6 +143,75 @@ TEST(thirds_of_the_paper)
     faces_free(&few);
 }
 
+static int two_hundred(int person) { (void)person; return 200; }
+
+static int *lacking;   /* of each person, for the set below */
+static int as_many_as_lack(int person) { return lacking[person]; }
+
+static void rename_people(Faces *f, const char *as)
+{
+    for (int p = 0; p < f->people; p++) {
+        free(f->names[p]);
+        f->names[p] = must_printf("%s %d", as, p);
+    }
+}
+
+/* The mixtures of inventory 38 to 40 and Table 5: how many images, of how many people. */
+TEST(mixtures_of_the_paper)
+{
+    Faces original = set_make(482, count_of_the_paper, 1), identities = set_make(482, count_of_the_paper, 1);
+    Faces big_identities = set_make(482, two_hundred, 1), sum, most;
+    int more[482];
+    rename_people(&identities, "new");
+    rename_people(&big_identities, "new");
+    ck_assert_int_eq(faces_top_up(&original, 200, more), 78257);
+    ck_assert_int_eq(more[0], 196);
+    ck_assert_int_eq(more[1], 70);
+    lacking = more;
+    Faces big_faces = set_make(482, as_many_as_lack, 1);   /* of Original's people */
+    ck_assert_int_eq(faces_top_up(&original, 38, more), 34 + 230 + 1);   /* the last of the set has 37, too */
+    ck_assert_int_eq(big_identities.n, 96400);
+
+    MUST(faces_join(&original, &big_faces, &sum));
+    ck_assert_int_eq(sum.n, 96400);
+    ck_assert_int_eq(sum.people, 482);
+    int *first = faces_first(&sum);
+    for (int p = 0; p < 482; p++)
+        ck_assert_int_eq(first[p + 1] - first[p], 200);
+    free(first);
+    faces_free(&sum);
+    MUST(faces_join(&big_faces, &big_identities, &most));
+    ck_assert_int_eq(most.n, 174657);
+    MUST(faces_join(&original, &most, &sum));
+    ck_assert_int_eq(sum.n, 18143 + 174657);
+    ck_assert_int_eq(sum.people, 964);
+    faces_free(&sum);
+    faces_free(&most);
+    MUST(faces_join(&original, &identities, &sum));   /* as many as New Faces and New Identities together */
+    ck_assert_int_eq(sum.n, 36286);
+    ck_assert_int_eq(sum.people, 964);
+    faces_free(&sum);
+    faces_free(&original);
+    faces_free(&identities);
+    faces_free(&big_identities);
+    faces_free(&big_faces);
+}
+
+/* New Faces (inventory 37, 100): everybody receives the images of somebody else, and all 18,143 are used. */
+TEST(donors_of_new_faces)
+{
+    Faces f = set_make(482, count_of_the_paper, 1);
+    int donor[482], n = 0, *first = faces_first(&f);
+    derangement(482, 1, donor);
+    for (int p = 0; p < 482; p++) {
+        ck_assert_int_ne(donor[p], p);
+        n += first[donor[p] + 1] - first[donor[p]];
+    }
+    ck_assert_int_eq(n, 18143);
+    free(first);
+    faces_free(&f);
+}
+
 TEST(split_by_people)
 {
     enum { PEOPLE = 100 };
@@ -205,4 +274,4 @@ TEST(derangements_are_uniform)
 }
 
 TEST_MAIN("subsets", select_copies_and_renumbers, join_merges_people_of_one_name, sizes_of_the_paper,
-          subsets_of_the_paper, thirds_of_the_paper, split_by_people, derangements_are_uniform)
+          subsets_of_the_paper, thirds_of_the_paper, mixtures_of_the_paper, donors_of_new_faces, split_by_people, derangements_are_uniform)

@@ -40,6 +40,40 @@ TEST(three_thousand_of_each)
     faces_free(&f);
 }
 
+/* Five draws of a set (inventory 48): each valid and stored, no two alike. */
+TEST(five_draws)
+{
+    char *folder = folder_make();
+    Faces f = set_make(482, count_of_the_paper, 1);
+    Pairs draw[5], back;
+    for (int k = 0; k < 5; k++) {
+        char *path = must_printf("%s/%d.csv", folder, k);
+        MUST(pairs_sample(&f, 3000, 3000, (uint64_t)k + 1, &draw[k]));
+        assert_valid(&draw[k], &f, 3000, 3000);
+        MUST(pairs_save(&draw[k], &f, path));
+        MUST(pairs_load(path, &f, &back));
+        ck_assert_mem_eq(draw[k].a, back.a, 6000 * 4);
+        ck_assert_mem_eq(draw[k].b, back.b, 6000 * 4);
+        pairs_free(&back);
+        for (int i = 0; i < k; i++) {   /* of some hundred thousand and 160 million possible ones few are drawn twice */
+            int same = 0;
+            for (int a = 0, b = 0; a < 6000 && b < 6000;) {
+                int64_t x = (int64_t)(a >= 3000) * 400000000 + (int64_t)draw[i].a[a] * 18143 + draw[i].b[a];
+                int64_t y = (int64_t)(b >= 3000) * 400000000 + (int64_t)draw[k].a[b] * 18143 + draw[k].b[b];
+                same += x == y;
+                a += x <= y;
+                b += y <= x;
+            }
+            ck_assert_int_lt(same, 60);   /* 3000^2 / 335,577 = 27 matching ones are expected, within five deviations */
+        }
+        free(path);
+    }
+    for (int k = 0; k < 5; k++)
+        pairs_free(&draw[k]);
+    faces_free(&f);
+    folder_remove(folder);
+}
+
 TEST(all_that_are_possible)
 {
     Faces f = set_make(6, count_1_to_5, 1);   /* 1 3 5 2 4 1 images: 0 3 10 1 6 0 matching pairs, 16 * 15 / 2 in all */
@@ -190,4 +224,4 @@ TEST(csv_fields)
     folder_remove(folder);
 }
 
-TEST_MAIN("pairs", three_thousand_of_each, all_that_are_possible, draws_are_uniform, stored_and_read_back, csv_fields)
+TEST_MAIN("pairs", three_thousand_of_each, five_draws, all_that_are_possible, draws_are_uniform, stored_and_read_back, csv_fields)

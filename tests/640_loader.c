@@ -1,6 +1,7 @@
 /* 640_loader.c - batches: every image once an epoch, equal for equal seeds, and the same after a seek. */
 #include "data/loader.h"
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include "tests/sets.h"
@@ -110,6 +111,25 @@ TEST(batch_stays_until_the_next_call)
     faces_free(&f);
 }
 
+/* Nothing is taken while it runs: neither in many epochs nor with seeks. */
+TEST(constant_memory)
+{
+    Faces f = set_make(30, count_1_to_5, 16);
+    Loader *l = loader_create(&f, 8, 3);
+    HAVE(l);
+    for (int i = 0; i < 20; i++)
+        loader_next(l);
+    size_t before = mallinfo2().uordblks;
+    for (int i = 0; i < 5000; i++) {
+        if (i % 100 == 99)
+            loader_seek(l, i * 7L);
+        loader_next(l);
+    }
+    ck_assert_uint_eq(mallinfo2().uordblks, before);
+    loader_free(l);
+    faces_free(&f);
+}
+
 TEST(borders)
 {
     Faces f = set_make(3, count_1_to_5, 4);   /* 9 images */
@@ -129,4 +149,4 @@ TEST(borders)
 }
 
 TEST_MAIN("loader", every_image_at_most_once_an_epoch, equal_seeds_equal_batches, seek_is_as_many_calls_of_next,
-          batch_stays_until_the_next_call, borders)
+          batch_stays_until_the_next_call, constant_memory, borders)

@@ -176,6 +176,16 @@ TEST(the_loader)
     free(folder);
 }
 
+/* Pictures come faster than a recogniser takes them, at the smallest preset, whose recogniser is the quickest. */
+TEST(the_loader_leads)
+{
+    NEEDS("bench");
+    Outcome o = BENCH("--only", "d,e", "--preset", "smoke", "--repeat", "3", "--json");
+    EXPECT(o, 0, "\"step\": \"smoke.loader\"");
+    IS_JSON(o.text);
+    ck_assert(number_at(strstr(o.text, "\"smoke.recognition\""), "loader_lead") > 1);
+}
+
 TEST(served_on_a_pipe)
 {
     NEEDS("bench");
@@ -279,5 +289,5 @@ TEST(nominal_flop_of_synthesis)
     same_flop("synthesis", "");
 }
 
-TEST_MAIN("bench", the_json_reader_refuses, wrong_use, overhead, steps_of_a_preset, the_loader, served_on_a_pipe,
-          tables_are_obeyed, nominal_flop_of_presets, nominal_flop_of_recognition, nominal_flop_of_synthesis)
+TEST_MAIN("bench", the_json_reader_refuses, wrong_use, overhead, steps_of_a_preset, the_loader, the_loader_leads,
+          served_on_a_pipe, tables_are_obeyed, nominal_flop_of_presets, nominal_flop_of_recognition, nominal_flop_of_synthesis)

@@ -1,5 +1,5 @@
-/* loadbench.c - how fast pictures come in: from a packed file through the loader, and from folders of PNG and JPEG
- * files, all of drawn portraits in a temporary folder. */
+/* loadbench.c - how fast pictures come in: from packed files through the loader, at the paper's size and as a preset's
+ * recogniser wants them, and from folders of PNG and JPEG files; all of drawn portraits in a temporary folder. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,10 +16,15 @@
 
 enum { SIDE = 128, PEOPLE = 16, IMAGES = 128, BATCH = 16, PASSES = 16, QUALITY = 90 };
 
-typedef struct Pictures {
-    char *folder;         /* of packed.faces, png/PERSON/N.png, jpeg/PERSON/N.jpg */
-    Faces faces;          /* the packed file, mapped */
+typedef struct Stream {
+    Faces faces;          /* a packed file, mapped */
     Loader *loader;
+    int batches;          /* of a run */
+} Stream;
+
+typedef struct Pictures {
+    char *folder;         /* of packed.faces, preset.faces, png/PERSON/N.png, jpeg/PERSON/N.jpg */
+    Stream paper, preset;
 } Pictures;
 
 /* Files, or folders of folders of files, two levels down at most. */
@@ -42,8 +47,11 @@ static void remove_folder(const char *path, int levels)
 static void close_pictures(void *shared)
 {
     Pictures *p = shared;
-    loader_free(p->loader);
-    faces_free(&p->faces);
+    for (int i = 0; i < 2; i++) {
+        Stream *s = i ? &p->preset : &p->paper;
+        loader_free(s->loader);
+        faces_free(&s->faces);
+    }
     if (p->folder)
         remove_folder(p->folder, 2);
     free(p->folder);
@@ -92,12 +100,26 @@ static int write_picture(const char *folder, const char *kind, const Faces *face
     return bad;
 }
 
-static char *packed_path(const Pictures *p)
+static char *packed_path(const Pictures *p, const char *name)
 {
-    return must_printf("%s/packed.faces", p->folder);
+    return must_printf("%s/%s.faces", p->folder, name);
 }
 
-static int make_files(Pictures *p)
+/* Draws the portraits of a packed file, writes it, and begins to load batches from it.  `drawn` keeps them. */
+static int open_stream(const Pictures *p, const char *name, int side, int batch, Stream *s, Faces *drawn)
+{
+    PortraitPopulation population = {.name = "bench", .people = PEOPLE, .images_min = 2, .images_max = 32,
+                                     .images_total = IMAGES};
+    char *packed = packed_path(p, name);
+    batch = batch < IMAGES ? batch : IMAGES;
+    int bad = portraits_faces(1, &population, side, drawn, NULL, NULL) || faces_save(drawn, packed) ||
+              faces_load(packed, &s->faces) || !(s->loader = loader_create(&s->faces, batch, 1));
+    s->batches = PASSES * (IMAGES / batch);
+    free(packed);
+    return bad;
+}
+
+static int make_files(Pictures *p, int side, int batch)
 {
     const char *base = getenv("TMPDIR");
     p->folder = must_printf("%s/guise-bench-XXXXXX", base && *base ? base : "/tmp");
@@ -107,30 +129,39 @@ static int make_files(Pictures *p)
         p->folder = NULL;
         return bad;
     }
-    PortraitPopulation population = {.name = "bench", .people = PEOPLE, .images_min = 2, .images_max = 32,
-                                     .images_total = IMAGES};
-    Faces drawn = {0};
-    char *packed = packed_path(p);
-    int bad = portraits_faces(1, &population, SIDE, &drawn, NULL, NULL) || faces_save(&drawn, packed);
+    Faces small = {0}, drawn = {0};
+    int bad = open_stream(p, "preset", side, batch, &p->preset, &small) ||
+              open_stream(p, "packed", SIDE, BATCH, &p->paper, &drawn);
     for (int i = 0; i < drawn.n && !bad; i++)
         bad = write_picture(p->folder, "png", &drawn, i) || write_picture(p->folder, "jpg", &drawn, i);
     faces_free(&drawn);
-    free(packed);
+    faces_free(&small);
     return bad;
 }
 
 /* ---------------------------------------------------------------- runs */
-static int run_loader(WorkRow *row)
+static int run_stream(Stream *s)
+{
+    for (int i = 0; i < s->batches; i++)
+        loader_next(s->loader);
+    return 0;
+}
+
+static int run_paper(WorkRow *row)
 {
     Pictures *p = row->state;
-    for (int i = 0; i < PASSES * (IMAGES / BATCH); i++)
-        loader_next(p->loader);
-    return 0;
+    return run_stream(&p->paper);
+}
+
+static int run_preset(WorkRow *row)
+{
+    Pictures *p = row->state;
+    return run_stream(&p->preset);
 }
 
 static int open_packed(WorkRow *row)
 {
-    char *packed = packed_path(row->state);
+    char *packed = packed_path(row->state, "packed");
     Faces faces;
     int bad = faces_load(packed, &faces);
     if (!bad)
@@ -164,18 +195,19 @@ static void add(Work *w, WorkRow *row, int (*run)(WorkRow *))
 
 int loader_work_open(Work *w, const WorkOpts *o)
 {
-    (void)o;
+    int side = (int)config_int(o->config, "data.size"), batch = (int)config_int(o->config, "recognition.batch");
+    char key[40];
     Pictures *p = must_zalloc(sizeof *p);
     w->shared = p;
     w->close = close_pictures;
-    char *packed = make_files(p) ? NULL : packed_path(p);
-    int bad = !packed || faces_load(packed, &p->faces);
-    free(packed);
-    p->loader = bad ? NULL : loader_create(&p->faces, BATCH, 1);
-    if (!p->loader)
+    if (make_files(p, side, batch))
         return -1;
+    batch = batch < IMAGES ? batch : IMAGES;
+    snprintf(key, sizeof key, "%.30s.loader", o->preset);
     add(w, work_row(w, "loader", PASSES * IMAGES, "loader: batches of %d from a packed file, %dx%d", BATCH, SIDE, SIDE),
-        run_loader);
+        run_paper);
+    add(w, work_row(w, key, p->preset.batches * batch, "loader: batches of %d from a packed file, %dx%d", batch, side,
+                    side), run_preset);
     add(w, work_row(w, "packed", IMAGES, "opening a packed file of %d pictures, with its checksums", IMAGES),
         open_packed);
     add(w, work_row(w, "png", IMAGES, "reading a folder of %d PNG files of %dx%d", IMAGES, SIDE, SIDE), run_png);

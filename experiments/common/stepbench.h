@@ -12,7 +12,7 @@ typedef struct WorkInput {
     void *data;           /* written before every run, as a training does */
 } WorkInput;
 
-enum { WORK_ROWS = 4, WORK_INPUTS = 6 };
+enum { WORK_ROWS = 5, WORK_INPUTS = 6 };
 typedef struct WorkRow {
     char key[48];         /* "synthesis1", "quick.recognition": of tests/bench.csv */
     char what[120];       /* "equations 1-8, batch 8, 128x128, ..." */
