@@ -1,19 +1,7 @@
 /* 610_faces.c - sets of faces from folders, and what lies in folders that should not. */
 #include "data/faces.h"
 
-#include <sys/stat.h>
-
-#include "tests/pictures.h"
-
-static void put(const char *folder, const char *name, Bytes file)
-{
-    char *path = must_printf("%s/%s", folder, name), *cut = must_strdup(path);
-    *strrchr(cut, '/') = 0;
-    MUST(make_folders(cut));
-    MUST(file_write(path, file.data, file.size));
-    free(path);
-    free(cut);
-}
+#include "tests/folders.h"
 
 /* A PPM of one colour. */
 static Bytes plain(int width, int height, uint8_t r, uint8_t g, uint8_t b)
@@ -29,7 +17,7 @@ static Bytes plain(int width, int height, uint8_t r, uint8_t g, uint8_t b)
 static void put_plain(const char *folder, const char *name, int red)
 {
     Bytes file = plain(9, 7, (uint8_t)red, 20, 30);
-    put(folder, name, file);
+    put(folder, name, file.data, file.size);
     free(file.data);
 }
 
@@ -86,31 +74,25 @@ TEST(people_and_images_in_byte_order)
     folder_remove(root);
 }
 
-/* What standard error receives while a folder is read; the caller frees it. */
-static char *heard(const char *root, Faces *f, int *bad)
+typedef struct Reading {
+    const char *root;
+    Faces *faces;
+    int bad;
+} Reading;
+
+static void read_folder(void *context)
 {
-    char *log = must_printf("%s.log", root);
-    fflush(stderr);
-    int keep = dup(2);
-    HAVE(freopen(log, "w", stderr));
-    *bad = faces_from_folder(root, 8, f, NULL, NULL);
-    fflush(stderr);
-    dup2(keep, 2);
-    close(keep);
-    size_t size;
-    char *text = file_read(log, &size);
-    HAVE(text);
-    unlink(log);
-    free(log);
-    return text;
+    Reading *r = context;
+    r->bad = faces_from_folder(r->root, 8, r->faces, NULL, NULL);
 }
 
-static int lines_of(const char *text)
+/* What standard error receives while a folder is read; the caller frees it. */
+static char *heard_reading(const char *root, Faces *f, int *bad)
 {
-    int n = 0;
-    for (; *text; text++)
-        n += *text == '\n';
-    return n;
+    Reading r = {root, f, 0};
+    char *text = heard(read_folder, &r);
+    *bad = r.bad;
+    return text;
 }
 
 TEST(whatever_is_no_picture_is_left_out_and_told)
@@ -120,17 +102,17 @@ TEST(whatever_is_no_picture_is_left_out_and_told)
     int bad;
     put_plain(root, "ann/1.ppm", 1);
     put_plain(root, "ann/2.ppm", 2);
-    put(root, "ann/3.jpg", (Bytes){(uint8_t *)"a text", 6});
-    put(root, "ann/4.ppm", (Bytes){(uint8_t *)"P6\n9 9\n255\nabc", 14});
-    put(root, "ann/.DS_Store", (Bytes){(uint8_t *)"hidden", 6});
-    put(root, "bob/only.png", (Bytes){(uint8_t *)"\x89PNG\r\n\x1a\n", 8});
+    put(root, "ann/3.jpg", "a text", 6);
+    put(root, "ann/4.ppm", "P6\n9 9\n255\nabc", 14);
+    put(root, "ann/.DS_Store", "hidden", 6);
+    put(root, "bob/only.png", "\x89PNG\r\n\x1a\n", 8);
     put_plain(root, "cid/1.ppm", 3);
     put_plain(root, "cid/deeper/2.ppm", 3);
     put_plain(root, "stray.ppm", 3);
     char *empty = must_printf("%s/empty", root), *pipe = must_printf("mkfifo '%s/ann/pipe.jpg'", root);
     MUST(make_folders(empty));
     ck_assert_int_eq(system(pipe), 0);
-    char *text = heard(root, &f, &bad);
+    char *text = heard_reading(root, &f, &bad);
     MUST(bad);
     ck_assert_int_eq(f.n, 3);
     ck_assert_int_eq(f.people, 2);
@@ -160,9 +142,9 @@ TEST(many_broken_pictures_make_few_lines)
     for (int i = 0; i < 200; i++) {
         char name[32];
         snprintf(name, sizeof name, "ann/%03d.jpg", i);
-        put(root, name, (Bytes){(uint8_t *)"no", 2});
+        put(root, name, "no", 2);
     }
-    char *text = heard(root, &f, &bad);
+    char *text = heard_reading(root, &f, &bad);
     ck_assert_int_eq(bad, -1);
     ck_assert_ptr_nonnull(strstr(error_text(), root));
     ck_assert_ptr_nonnull(strstr(error_text(), "none of its 200 pictures"));
@@ -172,7 +154,7 @@ TEST(many_broken_pictures_make_few_lines)
     free(text);
 
     put_plain(root, "ann/100.jpg", 77);
-    free(heard(root, &f, &bad));
+    free(heard_reading(root, &f, &bad));
     MUST(bad);
     ck_assert_int_eq(f.n, 1);
     ck_assert_int_eq(f.pixels[0], 77);
@@ -186,7 +168,7 @@ TEST(folders_that_are_no_sets)
     char *root = folder_make(), *none = must_printf("%s/none", root);
     Faces f;
     int bad;
-    free(heard(root, &f, &bad));
+    free(heard_reading(root, &f, &bad));
     ck_assert_int_eq(bad, -1);
     ck_assert_ptr_nonnull(strstr(error_text(), "no pictures"));
     ck_assert_int_eq(faces_from_folder(none, 8, &f, NULL, NULL), -1);

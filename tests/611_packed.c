@@ -195,16 +195,6 @@ static char *bytes_of(const char *path, size_t *size)
     return bytes;
 }
 
-static void assert_same_files(const char *a, const char *b)
-{
-    size_t n, m;
-    char *x = bytes_of(a, &n), *y = bytes_of(b, &m);
-    ck_assert_uint_eq(n, m);
-    ck_assert_mem_eq(x, y, n);
-    free(x);
-    free(y);
-}
-
 TEST(packed_is_what_is_read)
 {
     char *folder = folder_make(), *path = must_printf("%s/set.faces", folder), *part = must_printf("%s.part", path);

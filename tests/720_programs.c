@@ -21,11 +21,6 @@
         "data.test_images=9", "--set", "evaluation.matching=5", "--set", "evaluation.non_matching=5", "--set",       \
         "identity.epochs=1", "--set", "identity.batch=8", "--set", "synthesis.steps=2", "--set", "synthesis.batch=4"
 
-static char *in(const char *folder, const char *name)
-{
-    return must_printf("%s/%s", folder, name);
-}
-
 /* ---------------------------------------------------------------- wrong use */
 TEST(wrong_use_is_2)
 {

@@ -3,11 +3,6 @@
 #include "tests/children.h"
 #include "tests/folders.h"
 
-static char *in(const char *folder, const char *name)
-{
-    return must_printf("%s/%s", folder, name);
-}
-
 /* `people` of `each` pictures. */
 static void make_people(const char *root, int people, int each)
 {
@@ -178,18 +173,6 @@ static void make_links(const char *folder, int people, int each)
     }
     free(one);
     free(root);
-}
-
-static void assert_same_files(const char *a, const char *b)
-{
-    size_t n, m;
-    char *x = file_read(a, &n), *y = file_read(b, &m);
-    HAVE(x);
-    HAVE(y);
-    ck_assert_uint_eq(n, m);
-    ck_assert_mem_eq(x, y, n);
-    free(x);
-    free(y);
 }
 
 /* Ended at any moment, it goes on there; the file is the same bytes as one that nobody touched. */

@@ -10,11 +10,6 @@
     "--preset", "smoke", "--device", "cpu", "--threads", "1", "--quiet", "--set", "evaluation.matching=5", "--set", \
         "evaluation.non_matching=5", "--set", "identity.epochs=1", "--set", "identity.batch=8"
 
-static char *in(const char *folder, const char *name)
-{
-    return must_printf("%s/%s", folder, name);
-}
-
 /* A set of the one run below `run`. */
 static Faces set_of(const char *run, const char *name)
 {

@@ -18,6 +18,12 @@ typedef struct Outcome {
     char text[32768];   /* standard output and standard error */
 } Outcome;
 
+/* FOLDER/NAME; the caller frees it. */
+static inline char *in(const char *folder, const char *name)
+{
+    return must_printf("%s/%s", folder, name);
+}
+
 /* Path of a built program: beside the tests (BUILD/tests/x -> BUILD/bin), NULL if it is not there. */
 static inline char *program_path(const char *name)
 {

@@ -62,6 +62,18 @@ static inline char *heard(void (*work)(void *context), void *context)
     return text;
 }
 
+static inline void assert_same_files(const char *a, const char *b)
+{
+    size_t n, m;
+    char *x = file_read(a, &n), *y = file_read(b, &m);
+    HAVE(x);
+    HAVE(y);
+    ck_assert_uint_eq(n, m);
+    ck_assert_mem_eq(x, y, n);
+    free(x);
+    free(y);
+}
+
 static inline int lines_of(const char *text)
 {
     int n = 0;
