@@ -192,5 +192,60 @@ TEST(faults_line_by_line)
     folder_remove(folder);
 }
 
+TEST(no_room_for_the_sets)
+{
+    NEEDS("pretrain");
+    char *folder = folder_make(), *run = in(folder, "run"), *data = must_printf("manifest:%s/manifest.csv", folder);
+    make_list(folder, 12, 4, four);
+    EXPECT(RUN(0, "pretrain", TINY, "--run", run, "--data", "folder:/nowhere"), 1, "/nowhere");   /* the run folder is there */
+    EXPECT(RUN(SMALL_FILES, "pretrain", TINY, "--run", run, "--data", data), 1, "make room");
+    ck_assert_int_eq(stages_of(run, "identity"), 0);
+    EXPECT(RUN(0, "pretrain", TINY, "--run", run, "--data", data), 0, "identity network of 4 people");
+    free(run);
+    free(data);
+    folder_remove(folder);
+}
+
+/* Large pictures take long to read; the network behind them is of no interest. */
+#define SMALL_NETWORK TINY, "--set", "data.size=256", "--set", "identity.width=1"
+
+/* Killed at any moment while pictures are read, an experiment ends with the sets of one that nobody touched. */
+TEST(killed_while_reading)
+{
+    NEEDS("pretrain");
+    enum { KILLS = 10 };
+    char *folder = folder_make(), *pictures = in(folder, "pictures"), *list = must_printf("folder:%s", pictures);
+    char *killed = in(folder, "killed"), *whole = in(folder, "whole");
+    make_list(pictures, 40, 10, NULL);
+    char *const argv[] = {"pretrain", SMALL_NETWORK, "--run", killed, "--data", list, NULL};
+    int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC), hit = 0;
+    Random r = random_stream(5, "kills", 0);
+    for (int i = 0; i < KILLS && !stages_of(killed, "identity"); i++) {
+        pid_t pid = start_words(0, "pretrain", (char **)argv, nowhere);
+        usleep(20000 + random_below(&r, 150000));
+        hit += !kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+    }
+    ck_assert_int_gt(hit, 0);
+    static const char *const sets[] = {"pretrain", "original", "validation", "test"};
+    EXPECT(RUN(0, "pretrain", SMALL_NETWORK, "--run", killed, "--data", list), 0, "of 12 people, 120 pictures");
+    EXPECT(RUN(0, "pretrain", SMALL_NETWORK, "--run", whole, "--data", list), 0, "of 12 people, 120 pictures");
+    for (int i = 0; i < 4; i++) {
+        Faces a = set_of(killed, sets[i]), b = set_of(whole, sets[i]);
+        ck_assert_int_eq(a.n, b.n);
+        ck_assert_mem_eq(a.pixels, b.pixels, (size_t)a.n * faces_bytes(&a));
+        for (int k = 0; k < a.n; k++)
+            ck_assert_str_eq(a.sources[k], b.sources[k]);
+        faces_free(&a);
+        faces_free(&b);
+    }
+    close(nowhere);
+    char *const names[] = {pictures, list, killed, whole};
+    for (int i = 0; i < 4; i++)
+        free(names[i]);
+    folder_remove(folder);
+}
+
 TEST_MAIN("data of experiments", sets_as_the_manifest_says, sets_at_random_where_none_are_named,
-          train_is_pretrain_and_original, what_stops_it, faults_line_by_line)
+          train_is_pretrain_and_original, what_stops_it, faults_line_by_line,
+          no_room_for_the_sets, killed_while_reading)
