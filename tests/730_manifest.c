@@ -103,27 +103,32 @@ TEST(from_layouts_to_validation_and_test)
     char *folder = folder_make(), *london = in(folder, "london"), *multipie = in(folder, "multipie");
     char *frav2d = in(folder, "frav2d"), *all = in(folder, "all.csv");
     int n = 0;
-    for (int p = 1; p <= 6; p++) {
+    for (int p = 1; p <= 102; p++) {
         PUT_PICTURE(london, n++, "neutral_front/%03d_03.jpg", p);
         PUT_PICTURE(london, n++, "smiling_front/%03d_08.jpg", p);
-        for (int k = 1; k <= 3 + p % 3; k++)
-            PUT_PICTURE(multipie, n++, "session01/%03d_01_%02d.png", p, k);
-        for (int k = 1; k <= 15; k++)
-            PUT_PICTURE(frav2d, n++, "%03d/%d.png", p, k);
     }
-    EXPECT(RUN(0, "manifest", "build", "london", london), 0, "12 pictures of 6 people");
-    EXPECT(RUN(0, "manifest", "build", "multipie", multipie), 0, "24 pictures of 6 people");
-    EXPECT(RUN(0, "manifest", "build", "frav2d", frav2d), 0, "90 pictures of 6 people");
+    for (int p = 1; p <= 249; p++)   /* 3 to 5 */
+        for (int k = 1; k <= (p <= 3 ? 5 : 3 + p % 3); k++)
+            PUT_PICTURE(multipie, n++, "session01/%03d_01_%02d.png", p, k);
+    for (int p = 1; p <= 109; p++)
+        for (int k = 1; k <= 32; k++)
+            PUT_PICTURE(frav2d, n++, "%03d/%d.png", p, k);
+    EXPECT(RUN(0, "manifest", "build", "london", london), 0, "204 pictures of 102 people");
+    EXPECT(RUN(0, "manifest", "build", "multipie", multipie), 0, "999 pictures of 249 people");
+    EXPECT(RUN(0, "manifest", "build", "frav2d", frav2d), 0, "3488 pictures of 109 people");
     char *a = in(london, "manifest.csv"), *b = in(multipie, "manifest.csv"), *c = in(frav2d, "manifest.csv");
     Outcome o = RUN(0, "manifest", "assemble", a, b, c, "--out", all);
-    EXPECT(o, 0, "all.csv: 108 pictures of 18 people");
-    EXPECT(o, 0, "frav2d: 6 people and 72 pictures; the paper has 109 and 1308");
-    EXPECT(o, 0, "validation       frav2d              3       36     12     12     12.0");
-    EXPECT(o, 0, "test             london              3        6      2      2      2.0");
-    EXPECT(RUN(0, "manifest", "verify", all), 0, "all 108 pictures of 18 people");
+    EXPECT(o, 0, "all.csv: 2511 pictures of 460 people");
+    ck_assert_ptr_null(strstr(o.text, "the paper has"));
+    EXPECT(o, 0, "validation       frav2d             55      660     12     12     12.0");
+    EXPECT(o, 0, "validation       multipie          124      519      3      5      4.2");
+    EXPECT(o, 0, "test             multipie          125      480      3      5      3.8");
+    EXPECT(o, 0, "test             london             51      102      2      2      2.0");
+    EXPECT(RUN(0, "manifest", "verify", all), 0, "all 2511 pictures of 460 people");
     EXPECT(RUN(0, "manifest", "assemble", a, b, "--out", all), 1, "0 people of the source frav2d");
     char *packed = in(folder, "test.faces");
-    EXPECT(RUN(0, "manifest", "pack", all, "--only", "test", "--size", "16", "--out", packed), 0, "of 9 people");
+    EXPECT(RUN(0, "manifest", "pack", all, "--only", "test", "--size", "16", "--out", packed), 0,
+           "1230 pictures of 230 people");
     EXPECT(RUN(0, "manifest", "pack", all, "--only", "tset", "--out", packed), 1, "no picture is in the split tset");
     char *const names[] = {london, multipie, frav2d, all, a, b, c, packed};
     for (int i = 0; i < 8; i++)

@@ -329,7 +329,8 @@ static void report(Bench *b, const Facts *facts, int n)
     table_free(table);
     for (int i = 0; i < n; i++)
         if (loader_lead(facts, n, i) > 0)
-            printf("loader: pictures come %.1f times as fast as %s takes them\n", loader_lead(facts, n, i), facts[i].key);
+            printf("loader: pictures come %.1f times as fast as %s takes them\n", loader_lead(facts, n, i),
+                   facts[i].key);
 }
 
 /* ---------------------------------------------------------------- the three ways to run */
