@@ -2,6 +2,7 @@
  * what memory it takes. */
 #include "tests/children.h"
 #include "tests/folders.h"
+#include "tests/sets.h"
 
 /* `people` of `each` pictures. */
 static void make_people(const char *root, int people, int each)
@@ -64,6 +65,30 @@ TEST(built_verified_and_one_byte_flipped)
     EXPECT(RUN(0, "manifest", "split", list, "original"), 2, "NAME=PEOPLE was expected");
     free(list);
     free(one);
+    folder_remove(folder);
+}
+
+/* As many pictures as the paper's Original has. */
+TEST(one_byte_among_18143_pictures)
+{
+    NEEDS("manifest");
+    char *folder = folder_make(), *list = in(folder, "manifest.csv");
+    Random r = random_stream(3, "byte", 0);
+    int person = (int)random_below(&r, 482), image = (int)random_below(&r, 37), n = 0;
+    for (int p = 0; p < 482; p++)
+        for (int k = 0; k < count_of_the_paper(p); k++)
+            PUT_PICTURE(folder, n++, "p%03d/%03d.ppm", p, k);
+    EXPECT(RUN(0, "manifest", "build", "folder", folder), 0, "18143 pictures of 482 people");
+    EXPECT(RUN(0, "manifest", "verify", list), 0, "all 18143 pictures of 482 people are as they were");
+    char *name = must_printf("p%03d/%03d.ppm", person, image), *path = in(folder, name);
+    flip(path, 11 + random_below(&r, 6));
+    Outcome o = RUN(0, "manifest", "verify", list, "--quiet");
+    EXPECT(o, 1, name);
+    EXPECT(o, 1, "1 fault in 18143 pictures");
+    ck_assert_int_eq(lines_of(o.text), 2);
+    free(name);
+    free(path);
+    free(list);
     folder_remove(folder);
 }
 
@@ -241,5 +266,5 @@ TEST(packing_more_than_it_holds)
     folder_remove(folder);
 }
 
-TEST_MAIN("manifest program", wrong_use, built_verified_and_one_byte_flipped, odd_files_do_not_stop_it,
-          from_layouts_to_validation_and_test, pairs_of_lfw, killed_while_packing, packing_more_than_it_holds)
+TEST_MAIN("manifest program", wrong_use, built_verified_and_one_byte_flipped,
+          one_byte_among_18143_pictures, odd_files_do_not_stop_it, from_layouts_to_validation_and_test, pairs_of_lfw, killed_while_packing, packing_more_than_it_holds)
