@@ -266,5 +266,6 @@ TEST(packing_more_than_it_holds)
     folder_remove(folder);
 }
 
-TEST_MAIN("manifest program", wrong_use, built_verified_and_one_byte_flipped,
-          one_byte_among_18143_pictures, odd_files_do_not_stop_it, from_layouts_to_validation_and_test, pairs_of_lfw, killed_while_packing, packing_more_than_it_holds)
+TEST_MAIN("manifest program", wrong_use, built_verified_and_one_byte_flipped, one_byte_among_18143_pictures,
+          odd_files_do_not_stop_it, from_layouts_to_validation_and_test, pairs_of_lfw, killed_while_packing,
+          packing_more_than_it_holds)
