@@ -346,7 +346,7 @@ def main():
     p.add_argument("--batch", type=int, default=0, help="of recognition and encoding (16)")
     p.add_argument("--modes", help="of PyTorch (cpu: the first three; cuda: all)")
     p.add_argument("--precisions", help="of PyTorch (cpu: fp32,bf16; cuda: fp32,tf32,bf16)")
-    p.add_argument("--ours", help="our precisions (cpu: fp32; cuda: fp32,tf32,bf16)")
+    p.add_argument("--ours", help="our precisions (cpu: fp32,bf16; cuda: fp32,tf32,bf16)")
     p.add_argument("--graph", default="on", help="on, off or both: recorded, or launch by launch")
     p.add_argument("--json", action="store_true")
     p.add_argument("--flop", action="store_true", help="count PyTorch's FLOP and time nothing")
@@ -354,7 +354,7 @@ def main():
     cuda = o.device == "cuda"
     o.modes = o.modes or ",".join(MODES if cuda else MODES[:3])
     o.precisions = o.precisions or ("fp32,tf32,bf16" if cuda else "fp32,bf16")
-    o.ours = o.ours or ("fp32,tf32,bf16" if cuda else "fp32")
+    o.ours = o.ours or ("fp32,tf32,bf16" if cuda else "fp32,bf16")
     letters, o.modes, o.precisions = o.only.split(","), o.modes.split(","), o.precisions.split(",")
     o.ours, o.graph = o.ours.split(","), o.graph.split(",")
     for given, known in ((letters, WORKS), (o.modes, MODES), (o.precisions, PRECISIONS), (o.ours, PRECISIONS),
