@@ -44,7 +44,15 @@ static inline float mixf(float a, float b, float t) { return a + (b - a) * t; }
 static inline float sqr(float x) { return x * x; }
 static inline float root(float x) { return x > 0 ? sqrtf(x) : 0; }
 /* Largest integer not above x, |x| < 2^31. */
-static inline int floor_int(float x) { int i = (int)x; return i - ((float)i > x); }
+static inline int floor_int(float x)
+{
+#if defined(__SSE4_1__) || defined(__aarch64__)   /* one instruction */
+    return (int)floorf(x);
+#else
+    int i = (int)x;
+    return i - ((float)i > x);
+#endif
+}
 
 /* 0 at a, 1 at b (either order), smooth between. */
 static inline float ramp(float a, float b, float x)
@@ -86,7 +94,7 @@ static inline float exp_two(float x)
     float f = x - (float)n;
     float p = 0.00961813f + f * (0.00133336f + f * 0.000154f);
     p = 1 + f * (0.69314718f + f * (0.24022651f + f * (0.05550411f + f * p)));
-    uint32_t bits = n > -127 ? (uint32_t)(n + 127) << 23 : 0;
+    uint32_t bits = (uint32_t)(n + 127) << 23;   /* n = -127: zero */
     float scale;
     memcpy(&scale, &bits, 4);
     return p * scale;

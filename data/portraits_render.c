@@ -86,23 +86,28 @@ void sheet_normals(const Vec *p, Vec *normals, int rows, int columns)
     }
 }
 
-typedef struct Corner {
-    Vec screen, normal, face;
-} Corner;
+/* A sheet's points as its triangles use them. */
+typedef struct Sheet {
+    const Vec *screen, *normal, *face;
+    Matter matter;
+} Sheet;
 
-static void draw_triangle(Canvas *c, const Corner *a, const Corner *b, const Corner *d, Matter m)
+static void draw_triangle(Canvas *c, const Sheet *sheet, int i, int j, int k)
 {
-    float x0 = a->screen.x, y0 = a->screen.y, ux = b->screen.x - x0, uy = b->screen.y - y0;
-    float vx = d->screen.x - x0, vy = d->screen.y - y0, area = ux * vy - vx * uy, last = (float)(c->side - 1);
+    const Vec *a = &sheet->screen[i], *b = &sheet->screen[j], *d = &sheet->screen[k];
+    float x0 = a->x, y0 = a->y, ux = b->x - x0, uy = b->y - y0;
+    float vx = d->x - x0, vy = d->y - y0, area = ux * vy - vx * uy, last = (float)(c->side - 1);
     /* written so that NaN fails too */
     if (!(absf(area) > 1e-7f) || !(absf(area) < 1e9f))
         return;
-    float low_x = minf(x0, minf(b->screen.x, d->screen.x)), high_x = maxf(x0, maxf(b->screen.x, d->screen.x));
-    float low_y = minf(y0, minf(b->screen.y, d->screen.y)), high_y = maxf(y0, maxf(b->screen.y, d->screen.y));
+    float low_x = minf(x0, minf(b->x, d->x)), high_x = maxf(x0, maxf(b->x, d->x));
+    float low_y = minf(y0, minf(b->y, d->y)), high_y = maxf(y0, maxf(b->y, d->y));
     if (!(high_x >= 0 && high_y >= 0 && low_x <= last && low_y <= last))
         return;
-    int left = (int)ceilf(maxf(low_x, 0)), right = (int)minf(high_x, last);
-    int top = (int)ceilf(maxf(low_y, 0)), bottom = (int)minf(high_y, last);
+    int left = -floor_int(-maxf(low_x, 0)), right = (int)minf(high_x, last);
+    int top = -floor_int(-maxf(low_y, 0)), bottom = (int)minf(high_y, last);
+    if (left > right || top > bottom)   /* most triangles of a small picture: no sample between their corners */
+        return;
     float inverse = 1 / area;
     for (int y = top; y <= bottom; y++)
         for (int x = left; x <= right; x++) {
@@ -111,66 +116,58 @@ static void draw_triangle(Canvas *c, const Corner *a, const Corner *b, const Cor
             if (u < -1e-4f || v < -1e-4f || w < -1e-4f)
                 continue;
             int o = y * c->side + x;
-            float z = w * a->screen.z + u * b->screen.z + v * d->screen.z;
+            float z = w * a->z + u * b->z + v * d->z;
             if (!(z < c->depth[o]))
                 continue;
             c->depth[o] = z;
-            c->matter[o] = (uint8_t)m;
-            Vec n = add(scale(a->normal, w), add(scale(b->normal, u), scale(d->normal, v)));
-            if (m == EAR && n.z < 0)
+            c->matter[o] = (uint8_t)sheet->matter;
+            const Vec *normal = sheet->normal, *face = sheet->face;
+            Vec n = add(scale(normal[i], w), add(scale(normal[j], u), scale(normal[k], v)));
+            if (sheet->matter == EAR && n.z < 0)
                 n = scale(n, -1);
             c->normal[o] = n;
-            c->point[o] = add(scale(a->face, w), add(scale(b->face, u), scale(d->face, v)));
+            c->point[o] = add(scale(face[i], w), add(scale(face[j], u), scale(face[k], v)));
             c->tone[o] = .5f;   /* hair drawn as a sheet lies in the shade of the rest */
         }
 }
 
 void canvas_sheet(Canvas *c, const Vec *screen, const Vec *normal, const Vec *face, int rows, int columns, Matter m)
 {
+    Sheet sheet = {screen, normal, face, m};
     for (int i = 0; i + 1 < rows; i++)
         for (int j = 0; j + 1 < columns; j++) {
             int o = i * columns + j;
-            Corner q[4] = {{screen[o], normal[o], face[o]}, {screen[o + 1], normal[o + 1], face[o + 1]},
-                           {screen[o + columns], normal[o + columns], face[o + columns]},
-                           {screen[o + columns + 1], normal[o + columns + 1], face[o + columns + 1]}};
-            draw_triangle(c, &q[0], &q[1], &q[2], m);
-            draw_triangle(c, &q[1], &q[3], &q[2], m);
+            draw_triangle(c, &sheet, o, o + 1, o + columns);
+            draw_triangle(c, &sheet, o + 1, o + columns + 1, o + columns);
         }
-}
-
-static void draw_dot(Canvas *c, int x, int y, float z, Vec normal, Vec tangent, float tone, Matter m)
-{
-    if (x < 0 || y < 0 || x >= c->side || y >= c->side)
-        return;
-    int o = y * c->side + x;
-    if (!(z < c->depth[o]))
-        return;
-    c->depth[o] = z;
-    c->matter[o] = (uint8_t)m;
-    c->normal[o] = normal;
-    c->point[o] = tangent;
-    c->tone[o] = tone;
 }
 
 void canvas_strand(Canvas *c, const Sitter *s, const Vec *p, const Vec *normals, int n, float tone, float radius,
                    Matter m)
 {
+    Vec a, b = n > 0 ? sitter_project(s, p[0]) : vec(0, 0, 0);
     for (int k = 0; k + 1 < n; k++) {
-        Vec a = sitter_project(s, p[k]), b = sitter_project(s, p[k + 1]), tangent = sub(p[k + 1], p[k]);
+        a = b;
+        b = sitter_project(s, p[k + 1]);
         float dx = b.x - a.x, dy = b.y - a.y, longest = maxf(absf(dx), absf(dy)), limit = 2 * s->pixels;
         if (!(absf(a.x) < limit && absf(a.y) < limit && longest < limit))
             continue;
         int steps = (int)longest + 1, wide = (int)(radius * s->density + .5f), steep = absf(dy) > absf(dx);
         float sharp = (float)wide + .5f;
         for (int i = 0; i < steps; i++) {
-            float t = (float)i / (float)steps;
-            int x = floor_int(a.x + dx * t + .5f), y = floor_int(a.y + dy * t + .5f);
-            float z = mixf(a.z, b.z, t);
-            Vec normal = blend(normals[k], normals[k + 1], t);
-            for (int w = -wide; w <= wide; w++) {   /* a tube's breadth, its normal turning across */
-                float f = (float)w / sharp;
-                Vec bent = radius > 0 ? unit(steep ? vec(f, 0, root(1 - f * f)) : vec(0, -f, root(1 - f * f))) : normal;
-                draw_dot(c, steep ? x + w : x, steep ? y : y + w, z, bent, tangent, tone, m);
+            float t = (float)i / (float)steps, z = mixf(a.z, b.z, t);
+            int x0 = floor_int(a.x + dx * t + .5f), y0 = floor_int(a.y + dy * t + .5f);
+            for (int w = -wide; w <= wide; w++) {
+                int x = steep ? x0 + w : x0, y = steep ? y0 : y0 + w, o = y * c->side + x;
+                if (x < 0 || y < 0 || x >= c->side || y >= c->side || !(z < c->depth[o]))
+                    continue;
+                float f = (float)w / sharp;   /* a tube's normal turns across its breadth */
+                c->depth[o] = z;
+                c->matter[o] = (uint8_t)m;
+                c->normal[o] = radius > 0 ? unit(steep ? vec(f, 0, root(1 - f * f)) : vec(0, -f, root(1 - f * f)))
+                                          : blend(normals[k], normals[k + 1], t);
+                c->point[o] = sub(p[k + 1], p[k]);
+                c->tone[o] = tone;
             }
         }
     }
@@ -189,22 +186,35 @@ void canvas_cast(Canvas *c, Vec p)
     m[c->shadow_side + 1] = maxf(m[c->shadow_side + 1], q.z);
 }
 
-/* Mean over (2 radius + 1)^2, edges repeated; sums run along rows, then down columns. */
+/* Running sums along four rows at once: each waits for its own last sum, none for another's. */
+static void blur_rows(const float *in, float *out, int side, int radius, float share)
+{
+    int last = side - 1;
+    float sum[4];
+    for (int r = 0; r < 4; r++) {
+        sum[r] = in[r * side] * (float)(radius + 1);
+        for (int x = 0; x < radius; x++)
+            sum[r] += in[r * side + x];
+    }
+    for (int x = 0; x < side; x++) {
+        int enter = x + radius < last ? x + radius : last, leave = x - radius > 0 ? x - radius : 0;
+        for (int r = 0; r < 4; r++) {
+            sum[r] += in[r * side + enter];
+            out[r * side + x] = sum[r] * share;
+            sum[r] -= in[r * side + leave];
+        }
+    }
+}
+
+/* Mean over (2 radius + 1)^2, edges repeated; sums run along rows, then down columns.  side >= 4. */
 void box_blur(const float *in, float *out, float *work, int side, int radius)
 {
     float share = 1 / (float)(2 * radius + 1);
     int last = side - 1;
     radius = radius < last ? radius : last;
-    for (int y = 0; y < side; y++) {
-        const float *row = in + (size_t)y * side;
-        float *to = work + (size_t)y * side, sum = row[0] * (float)(radius + 1);
-        for (int x = 0; x < radius; x++)
-            sum += row[x];
-        for (int x = 0; x < side; x++) {
-            sum += row[x + radius < last ? x + radius : last];
-            to[x] = sum * share;
-            sum -= row[x - radius > 0 ? x - radius : 0];
-        }
+    for (int y = 0; y < side; y += 4) {   /* the last four may overlap those before */
+        size_t first = (size_t)(y < side - 4 ? y : side - 4) * side;
+        blur_rows(in + first, work + first, side, radius, share);
     }
     float *sums = work + (size_t)side * side;   /* one row beyond */
     for (int x = 0; x < side; x++) {
@@ -254,18 +264,23 @@ static void defocus(const Sitter *s, int size, Vec *film, Vec *work)
     sigma = minf(sigma, 2);
     float w1 = exponential(-.5f / sqr(sigma)), w2 = exponential(-2 / sqr(sigma)), norm = 1 / (1 + 2 * w1 + 2 * w2);
     const float w[5] = {w2 * norm, w1 * norm, norm, w1 * norm, w2 * norm};
-    for (int pass = 0; pass < 2; pass++) {
-        const Vec *from = pass ? work : film;
-        Vec *to = pass ? film : work;
-        for (int y = 0; y < size; y++)
-            for (int x = 0; x < size; x++) {
-                Vec sum = {0, 0, 0};
-                for (int k = -2; k <= 2; k++) {
-                    int at = (int)clampf((float)((pass ? y : x) + k), 0, (float)(size - 1));
-                    sum = along(sum, pass ? from[at * size + x] : from[y * size + at], w[k + 2]);
-                }
-                to[y * size + x] = sum;
-            }
+    int n = 3 * size;   /* colours side by side: a tap lies three floats away in a row, n in a column */
+    for (int y = 0; y < size; y++) {
+        float row[3 * PORTRAIT_MAX_SIZE + 12];   /* the edges repeat twice */
+        for (int k = -2; k < 2; k++)
+            memcpy(row + (k < 0 ? 3 * (k + 2) : n + 3 * (k + 2)), &film[y * size + (k < 0 ? 0 : size - 1)], sizeof *film);
+        memcpy(row + 6, film + y * size, (size_t)size * sizeof *film);
+        float *to = &work[y * size].x;
+        for (int i = 0; i < n; i++)
+            to[i] = 0 + row[i] * w[0] + row[i + 3] * w[1] + row[i + 6] * w[2] + row[i + 9] * w[3] + row[i + 12] * w[4];
+    }
+    for (int y = 0; y < size; y++) {
+        const float *taps[5];
+        for (int k = 0; k < 5; k++)
+            taps[k] = &work[(int)clampf((float)(y + k - 2), 0, (float)(size - 1)) * size].x;
+        float *to = &film[y * size].x;
+        for (int i = 0; i < n; i++)
+            to[i] = 0 + taps[0][i] * w[0] + taps[1][i] * w[1] + taps[2][i] * w[2] + taps[3][i] * w[3] + taps[4][i] * w[4];
     }
 }
 
@@ -284,14 +299,18 @@ static void print_picture(const Sitter *s, int size, const Vec *film, uint8_t *r
     float grain = mixf(k->noise_low, k->noise_high, sqr(s->look->noise));
     float contrast = clampf(k->contrast + .15f + s->look->film_contrast, 0, 1);
     uint64_t name = random_name("portrait grain");
-    for (int i = 0; i < size * size; i++) {
-        Philox bits = philox4x32((uint32_t)i, 0, 0, (uint32_t)name, s->look->grain);
-        const float *v = &film[i].x;
-        for (int ch = 0; ch < 3; ch++) {
-            /* sum of two uniforms: triangular, deviation 1 after the factor */
-            float n = ((float)(bits.v[ch] & 0xffffu) + (float)(bits.v[ch] >> 16) - 65535) * (2.4494897f / 65536);
-            float g = film_curve(v[ch], contrast) + grain * n;
-            rgb[3 * i + ch] = (uint8_t)(g == g ? clampf(g * 255 + .5f, 0, 255) : 0);
+    for (int y = 0; y < size; y++) {
+        float n[3 * PORTRAIT_MAX_SIZE];
+        for (int x = 0; x < size; x++) {
+            Philox bits = philox4x32((uint32_t)(y * size + x), 0, 0, (uint32_t)name, s->look->grain);
+            for (int ch = 0; ch < 3; ch++)   /* sum of two uniforms: triangular, deviation 1 after the factor */
+                n[3 * x + ch] = ((float)(bits.v[ch] & 0xffffu) + (float)(bits.v[ch] >> 16) - 65535) * (2.4494897f / 65536);
+        }
+        const float *v = &film[y * size].x;
+        uint8_t *to = rgb + 3 * y * size;
+        for (int i = 0; i < 3 * size; i++) {
+            float g = film_curve(v[i], contrast) + grain * n[i];
+            to[i] = (uint8_t)(int)(g == g ? clampf(g * 255 + .5f, 0, 255) : 0);
         }
     }
 }
