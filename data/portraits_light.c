@@ -9,6 +9,7 @@ typedef struct Lamps {
     float softness;                 /* texels of the shadow map */
     float wrap;                     /* how far a broad lamp lights around the edge, as a cosine */
     int taps;                       /* looks into the shadow map for each sample */
+    float turn_x[256], turn_y[256]; /* how they are turned, by the sample's place in a square of 16, texels */
 } Lamps;
 
 static Lamps lamps_of(const Sitter *s, const Canvas *c)
@@ -26,6 +27,11 @@ static Lamps lamps_of(const Sitter *s, const Canvas *c)
     a.wrap = .06f + .11f * l->light_soft;
     a.softness = l->light_soft * SHADOW_SCALE;
     a.taps = s->density > 6 ? 6 : 4;   /* a small picture's pixel has nine samples to look with */
+    for (int i = 0; i < 256; i++) {
+        float angle = PI * lattice(i & 15, i >> 4);
+        a.turn_x[i] = a.softness * cosine(angle);
+        a.turn_y[i] = a.softness * sine(angle);
+    }
     return a;
 }
 
@@ -35,8 +41,8 @@ static float key_reach(const Canvas *c, const Lamps *a, Vec p, int px, int py)
     static const float taps[6][2] = {{.9f, .1f}, {-.75f, .5f}, {.2f, -.95f}, {-.3f, -.4f},
                                      {.45f, .75f}, {.6f, -.5f}};
     Vec q = turn(&c->shadow_turn, sub(p, vec(0, -2, -7)));
-    float half = .5f * (float)c->shadow_side, angle = PI * lattice(px & 15, py & 15), sum = 0;
-    float ca = a->softness * cosine(angle), sa = a->softness * sine(angle);
+    int place = (py & 15) << 4 | (px & 15);
+    float half = .5f * (float)c->shadow_side, ca = a->turn_x[place], sa = a->turn_y[place], sum = 0;
     q.x = q.x * SHADOW_SCALE + half;
     q.y = q.y * SHADOW_SCALE + half;
     float near = q.z + .30f;
@@ -53,28 +59,29 @@ static void find_occlusion(Canvas *c, const Sitter *s)
 {
     static const float reach[3] = {.35f, 1, 2.5f}, strength[3] = {.42f, .34f, .16f}, most[3] = {1, 2, 6};
     int n = c->side * c->side;
-    float *depth = c->one, *mask = c->two, *mean = c->three;
+    float *depth = c->one, *mask = c->two, *mean = c->three, *occlusion = c->occlusion;
+    /* memory of what comes later: the blurred mask and the blur's work, and how much a sample faces the camera */
+    float *cover = &c->colour[0].x, *work = cover + n, *facing = &c->light[0].x;
     for (int i = 0; i < n; i++) {
-        mask[i] = c->matter[i] != EMPTY;
-        depth[i] = mask[i] > 0 ? c->depth[i] - s->distance : 0;
-        c->occlusion[i] = 1;
+        int seen = c->matter[i] != EMPTY;
+        mask[i] = (float)seen;
+        depth[i] = seen ? c->depth[i] - s->distance : 0;
+        facing[i] = seen ? clampf(1.35f * c->normal[i].z - .12f, .08f, 1) : 0;
+        occlusion[i] = 1;
     }
-    /* colour's memory holds the blurred mask and the blur's work until light has been added up */
-    float *cover = &c->colour[0].x, *work = cover + n;
     for (int k = 0; k < 3; k++) {
         int radius = (int)(reach[k] * s->density) + 1;
         box_blur(depth, mean, work, c->side, radius);
         box_blur(mask, cover, work, c->side, radius);
-        for (int i = 0; i < n; i++)
-            if (mask[i] > 0) {
-                float below = clampf(depth[i] - mean[i] / (cover[i] + 1e-4f), 0, most[k]);
-                below *= clampf(1.35f * c->normal[i].z - .12f, .08f, 1);
-                c->occlusion[i] /= 1 + strength[k] * below;
-            }
+        for (int i = 0; i < n; i++) {   /* the wall faces nothing: 1 stays 1 */
+            float below = clampf(depth[i] - mean[i] / (cover[i] + 1e-4f), 0, most[k]);
+            occlusion[i] /= 1 + strength[k] * (below * facing[i]);
+        }
     }
 }
 
-static void light_skin(Canvas *c, const Sitter *s, const Lamps *a, int i, float reach, Vec view)
+static void light_skin(Canvas *c, const Sitter *s, const Lamps *a, const SkinRow *row, int at, int i, float reach,
+                       Vec view)
 {
     Paint paint;
     if (c->matter[i] == EAR) {
@@ -84,7 +91,7 @@ static void light_skin(Canvas *c, const Sitter *s, const Lamps *a, int i, float 
         paint.gloss = 14;
         paint.scatter = 1;
     } else {
-        paint = skin_paint(s, c->point[i]);
+        paint = skin_paint(s, c->point[i], row, at);
     }
     Vec normal = unit(c->normal[i]), half = unit(add(a->key, view));
     float open = c->occlusion[i];
@@ -169,15 +176,22 @@ static Wall wall_of(const Sitter *s)
     return w;
 }
 
-static void light_background(Canvas *c, const Sitter *s, const Wall *w, int i, int px, int py)
+/* The wall from sample `from` to before `to` of a row. */
+static void light_background(Canvas *c, const Sitter *s, const Wall *w, int py, int from, int to)
 {
-    float u = (float)px / s->pixels - .5f, v = (float)py / s->pixels - .5f;
-    float t = clampf(.5f + u * w->slope_x + v * w->slope_y, 0, 1);
-    float cloud = .02f * noise(5 * u + s->offset, 5 * v) + .012f * noise(13 * u, 13 * v + s->offset);
-    c->albedo[i] = scale(w->colour, mixf(1, w->far, t) * (1 - .5f * (u * u + v * v) + cloud));
-    c->light[i] = vec(1, 1, 1);
-    c->shine[i] = vec(0, 0, 0);
-    c->one[i] = 0;
+    float shade[MOST_SAMPLES], v = (float)py / s->pixels - .5f;
+    for (int px = from; px < to; px++) {
+        float u = (float)px / s->pixels - .5f;
+        float t = clampf(.5f + u * w->slope_x + v * w->slope_y, 0, 1);
+        float cloud = .02f * noise(5 * u + s->offset, 5 * v) + .012f * noise(13 * u, 13 * v + s->offset);
+        shade[px] = mixf(1, w->far, t) * (1 - .5f * (u * u + v * v) + cloud);
+    }
+    for (int px = from, i = py * c->side + from; px < to; px++, i++) {
+        c->albedo[i] = scale(w->colour, shade[px]);
+        c->light[i] = vec(1, 1, 1);
+        c->shine[i] = vec(0, 0, 0);
+        c->one[i] = 0;
+    }
 }
 
 /* Light that enters skin comes out beside: red farthest, blue hardly.  Blurs the light, not the colour, and only
@@ -207,30 +221,52 @@ static void scatter(Canvas *c, const Sitter *s)
     }
 }
 
+static void light_row(Canvas *c, const Sitter *s, const Lamps *a, const Wall *wall, int py)
+{
+    const uint8_t *matter = c->matter + py * c->side;
+    SkinRow row;
+    float x[MOST_SAMPLES], y[MOST_SAMPLES];
+    int n = 0, at = 0;
+    for (int px = 0; px < c->side; px++)
+        if (matter[px] == SKIN) {
+            x[n] = c->point[py * c->side + px].x;
+            y[n++] = c->point[py * c->side + px].y;
+        }
+    skin_row(s, x, y, n, &row);
+    for (int px = 0, i = py * c->side; px < c->side; px++, i++) {
+        if (matter[px] == EMPTY) {
+            int end = px;
+            while (end < c->side && matter[end] == EMPTY)
+                end++;
+            light_background(c, s, wall, py, px, end);
+            i += end - 1 - px;
+            px = end - 1;
+            continue;
+        }
+        float k = c->depth[i] / s->focal;
+        Vec p = vec(((float)px - s->centre_x) * k, (s->centre_y - (float)py) * k, s->distance - c->depth[i]);
+        Vec view = unit(sub(vec(0, 0, s->distance), p)), normal = unit(c->normal[i]);
+        float reach = key_reach(c, a, along(p, normal, matter[px] == HAIR ? .1f : .25f), px, py);
+        if (matter[px] == HAIR)
+            light_hair(c, s, a, i, reach, view);
+        else if (matter[px] == FRAME)
+            light_frame(c, s, a, i, reach);
+        else
+            light_skin(c, s, a, &row, at, i, reach, view);
+        at += matter[px] == SKIN;
+    }
+}
+
 void light_all(Canvas *c, const Sitter *s)
 {
     Lamps a = lamps_of(s, c);
     Wall wall = wall_of(s);
-    int n = c->side * c->side;
     find_occlusion(c, s);
-    for (int py = 0, i = 0; py < c->side; py++)
-        for (int px = 0; px < c->side; px++, i++) {
-            if (c->matter[i] == EMPTY) {
-                light_background(c, s, &wall, i, px, py);
-                continue;
-            }
-            float k = c->depth[i] / s->focal;
-            Vec p = vec(((float)px - s->centre_x) * k, (s->centre_y - (float)py) * k, s->distance - c->depth[i]);
-            Vec view = unit(sub(vec(0, 0, s->distance), p)), normal = unit(c->normal[i]);
-            float reach = key_reach(c, &a, along(p, normal, c->matter[i] == HAIR ? .1f : .25f), px, py);
-            if (c->matter[i] == HAIR)
-                light_hair(c, s, &a, i, reach, view);
-            else if (c->matter[i] == FRAME)
-                light_frame(c, s, &a, i, reach);
-            else
-                light_skin(c, s, &a, i, reach, view);
-        }
+    for (int py = 0; py < c->side; py++)
+        light_row(c, s, &a, &wall, py);
     scatter(c, s);
-    for (int i = 0; i < n; i++)
-        c->colour[i] = add(times(c->albedo[i], c->light[i]), c->shine[i]);
+    float *colour = &c->colour[0].x;
+    const float *albedo = &c->albedo[0].x, *light = &c->light[0].x, *shine = &c->shine[0].x;
+    for (int i = 0; i < 3 * c->side * c->side; i++)
+        colour[i] = albedo[i] * light[i] + shine[i];
 }

@@ -353,7 +353,14 @@ typedef struct Paint {
     Vec eye_normal;         /* in the room */
     float scatter;          /* 0..1, light spreads beneath skin but not on eyes, hair and cloth */
 } Paint;
-Paint skin_paint(const Sitter *s, Vec face);
+enum { MOST_SAMPLES = 2 * PORTRAIT_MAX_SIZE };   /* a row's */
+/* Bare skin at points of the face, before anything grows on it. */
+typedef struct SkinRow {
+    float r[MOST_SAMPLES], g[MOST_SAMPLES], b[MOST_SAMPLES], shine[MOST_SAMPLES], tone[MOST_SAMPLES];
+} SkinRow;
+void skin_row(const Sitter *s, const float *x, const float *y, int n, SkinRow *out);
+/* A point of the face, whose bare skin is number `at` of the row. */
+Paint skin_paint(const Sitter *s, Vec face, const SkinRow *row, int at);
 void skin_spots(Sitter *s);                       /* this person's spots, into the sitter */
 void light_all(Canvas *c, const Sitter *s);       /* canvas to linear colour */
 

@@ -36,43 +36,58 @@ void skin_spots(Sitter *s)
         add_spots(s, 0x71u, 12, .8f, .25f, 1.0f, .32f * old);
 }
 
-/* Skin before anything grows on it. */
-static void paint_skin(const Sitter *s, float x, float y, Paint *out)
+/* Every line of arithmetic is a loop of its own over the row, or shares one: compilers make vector code of it. */
+void skin_row(const Sitter *s, const float *x, const float *y, int n, SkinRow *out)
 {
     const PortraitPerson *p = s->person;
-    float ax = absf(x), o = s->offset, red = 0, dark = 0, ex = ax - p->eye_spacing;
-    float tone = 1 + tone_at(s->tone_light, x, y);
-    red += .35f * tone_at(s->tone_red, x, y);
-    float coarse = cloud(.62f * x + o, .62f * y), fine = cloud(2.3f * x + o, 2.3f * y + 9);
-    red += .55f * p->blush * hill2((ax - 3.9f) / 3.4f, (y + 2.9f) / 3.2f);
-    red += .45f * (.5f + .6f * p->mottle) * hill2(x / 2.8f, (y - s->tip_y) / 2.4f);
-    red += .25f * hill2(x / 3.4f, (y - s->chin_y - 1) / 2.6f) - .22f * hill2(x / 10, (y - 5) / 4.6f);
-    red += .75f * p->mottle * coarse + .45f * p->mottle * fine + .3f * hill2(ex / 4, y / 1.8f);
-    dark += .16f * p->mottle * fine + .07f * coarse;
-    /* rings under the eyes, lids and the inner corners */
-    dark += (.06f + .26f * p->eye_bags) * hill2((ax - 2.6f) / 2.2f, (y + 1.0f) / 1.0f);
-    dark += .10f * hill2(ex / 3.3f, (y - .3f) / 1.4f) + .04f * hill2((ax - 1.7f) / 1.2f, (y - .2f) / 1.6f);
-    if (p->freckles > .02f)
-        dark += .55f * p->freckles * hill2(x / 9.5f, (y + 2.2f) / 5.4f) *
-                ramp(.20f, .55f, cloud(3.1f * x + o, 3.1f * y) + .3f * noise(6.3f * x, 6.3f * y + o));
+    float o = s->offset, red[MOST_SAMPLES], dark[MOST_SAMPLES], freckles = p->freckles, wrinkles = p->wrinkles;
+    for (int i = 0; i < n; i++) {
+        out->tone[i] = 1 + tone_at(s->tone_light, x[i], y[i]);
+        red[i] = .35f * tone_at(s->tone_red, x[i], y[i]);
+    }
+    for (int i = 0; i < n; i++) {
+        float ax = absf(x[i]), ex = ax - p->eye_spacing, r = red[i];
+        float coarse = cloud(.62f * x[i] + o, .62f * y[i]), fine = cloud(2.3f * x[i] + o, 2.3f * y[i] + 9);
+        r += .55f * p->blush * hill2((ax - 3.9f) / 3.4f, (y[i] + 2.9f) / 3.2f);
+        r += .45f * (.5f + .6f * p->mottle) * hill2(x[i] / 2.8f, (y[i] - s->tip_y) / 2.4f);
+        r += .25f * hill2(x[i] / 3.4f, (y[i] - s->chin_y - 1) / 2.6f) - .22f * hill2(x[i] / 10, (y[i] - 5) / 4.6f);
+        r += .75f * p->mottle * coarse + .45f * p->mottle * fine + .3f * hill2(ex / 4, y[i] / 1.8f);
+        red[i] = r;
+        float d = .16f * p->mottle * fine + .07f * coarse;
+        /* rings under the eyes, lids and the inner corners */
+        d += (.06f + .26f * p->eye_bags) * hill2((ax - 2.6f) / 2.2f, (y[i] + 1.0f) / 1.0f);
+        d += .10f * hill2(ex / 3.3f, (y[i] - .3f) / 1.4f) + .04f * hill2((ax - 1.7f) / 1.2f, (y[i] - .2f) / 1.6f);
+        dark[i] = d;
+    }
+    if (freckles > .02f)
+        for (int i = 0; i < n; i++)
+            dark[i] += .55f * freckles * hill2(x[i] / 9.5f, (y[i] + 2.2f) / 5.4f) *
+                       ramp(.20f, .55f, cloud(3.1f * x[i] + o, 3.1f * y[i]) + .3f * noise(6.3f * x[i], 6.3f * y[i] + o));
     for (int k = 0; k < s->spot_count; k++) {
         const Spot *q = &s->spots[k];
-        if (absf(x - q->x) < q->size && absf(y - q->y) < q->size)
-            dark += q->dark * hill2((x - q->x) / q->size, (y - q->y) / q->size);
+        for (int i = 0; i < n; i++)
+            if (absf(x[i] - q->x) < q->size && absf(y[i] - q->y) < q->size)
+                dark[i] += q->dark * hill2((x[i] - q->x) / q->size, (y[i] - q->y) / q->size);
     }
     /* creases take the light: forehead, crow's feet */
-    if (p->wrinkles > .05f) {
-        float feet = hill2((ax - p->eye_spacing - 2.5f) / 1.3f, (y + .1f) / 1.5f);
-        dark += .30f * p->wrinkles * feet * maxf(sine(7 * (y + .5f * (ax - p->eye_spacing) * (y > 0 ? -.4f : .4f))), 0);
+    if (wrinkles > .05f)
+        for (int i = 0; i < n; i++) {
+            float ax = absf(x[i]), feet = hill2((ax - p->eye_spacing - 2.5f) / 1.3f, (y[i] + .1f) / 1.5f);
+            float way = y[i] > 0 ? -.4f : .4f;
+            dark[i] += .30f * wrinkles * feet * maxf(sine(7 * (y[i] + .5f * (ax - p->eye_spacing) * way)), 0);
+        }
+    for (int i = 0; i < n; i++) {
+        float d = clampf(1 - dark[i], .15f, 1.2f), tone = clampf(out->tone[i], .6f, 1.4f);
+        out->r[i] = s->skin.x * ((1 - .05f * red[i]) * root(d) * root(root(d))) * tone;
+        out->g[i] = s->skin.y * ((1 - .24f * red[i]) * d) * tone;
+        out->b[i] = s->skin.z * ((1 - .20f * red[i]) * d) * tone;
     }
-    float d = clampf(1 - dark, .15f, 1.2f);
-    Vec tint = vec((1 - .05f * red) * root(d) * root(root(d)), (1 - .24f * red) * d, (1 - .20f * red) * d);
-    out->albedo = scale(times(s->skin, tint), clampf(tone, .6f, 1.4f));
-    out->shine = .08f * (.35f + p->oil) * (1 + .45f * cloud(4.3f * x + o, 4.3f * y));
-    out->shine *= 1 + .8f * hill2(x / 5, (y - 5) / 4.6f) + hill2(x / 2, (y - s->tip_y - .3f) / 2.8f)
-                + .5f * hill2((ax - 4.3f) / 2.8f, (y + 1.8f) / 2.1f);
-    out->gloss = 16;
-    out->scatter = 1;
+    for (int i = 0; i < n; i++) {
+        float ax = absf(x[i]), shine = .08f * (.35f + p->oil) * (1 + .45f * cloud(4.3f * x[i] + o, 4.3f * y[i]));
+        out->shine[i] = shine * (1 + .8f * hill2(x[i] / 5, (y[i] - 5) / 4.6f)
+                                 + hill2(x[i] / 2, (y[i] - s->tip_y - .3f) / 2.8f)
+                                 + .5f * hill2((ax - 4.3f) / 2.8f, (y[i] + 1.8f) / 2.1f));
+    }
 }
 
 static void cover(Paint *out, Vec colour, float alpha)
@@ -259,14 +274,17 @@ static int paint_cloth(const Sitter *s, float x, float y, Paint *out)
     return 1;
 }
 
-Paint skin_paint(const Sitter *s, Vec face)
+Paint skin_paint(const Sitter *s, Vec face, const SkinRow *row, int at)
 {
     Paint out;
     memset(&out, 0, sizeof out);
     float x = face.x, y = face.y, ax = absf(x);
     if (y < -12 && paint_cloth(s, x, y, &out))
         return out;
-    paint_skin(s, x, y, &out);
+    out.albedo = vec(row->r[at], row->g[at], row->b[at]);
+    out.shine = row->shine[at];
+    out.gloss = 16;
+    out.scatter = 1;
     paint_beard(s, x, y, &out);
     paint_scalp(s, x, y, face.z, &out);
     paint_brow(s, x, y, &out);
