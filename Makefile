@@ -73,7 +73,7 @@ $O/kernels/reference/%.64.o: kernels/reference/%.c $(BUILD)/gen/stamp
 $O/kernels/cpu/%.o: kernels/cpu/%.c $(BUILD)/gen/stamp
 	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -march=$(MARCH) -ffp-contract=fast -fno-trapping-math -MMD -MP -c $< -o $@
 # drawn pictures are the same bits whatever the machine: its vectors, but no fused operations
-$O/data/portraits%.o: CFLAGS += -march=$(MARCH) -fno-trapping-math
+$O/data/portraits%.o: CFLAGS += -march=$(MARCH)
 $O/kernels/cuda/%.o: kernels/cuda/%.cu $(BUILD)/gen/stamp
 	$(Q)mkdir -p $(@D) && $(NVCC) $(NVFLAGS) -MMD -MP -c $< -o $@
 $O/kernels/cuda/%.o: kernels/cuda/%.c $(BUILD)/gen/stamp

@@ -179,15 +179,14 @@ static Wall wall_of(const Sitter *s)
 /* The wall from sample `from` to before `to` of a row. */
 static void light_background(Canvas *c, const Sitter *s, const Wall *w, int py, int from, int to)
 {
-    float shade[MOST_SAMPLES], v = (float)py / s->pixels - .5f;
-    for (int px = from; px < to; px++) {
-        float u = (float)px / s->pixels - .5f;
-        float t = clampf(.5f + u * w->slope_x + v * w->slope_y, 0, 1);
+    float shade[MOST_SAMPLES], v = (float)py / s->pixels - .5f, down = v * w->slope_y;
+    for (int k = 0; k < to - from; k++) {
+        float u = (float)(from + k) / s->pixels - .5f, t = clampf(.5f + u * w->slope_x + down, 0, 1);
         float cloud = .02f * noise(5 * u + s->offset, 5 * v) + .012f * noise(13 * u, 13 * v + s->offset);
-        shade[px] = mixf(1, w->far, t) * (1 - .5f * (u * u + v * v) + cloud);
+        shade[k] = mixf(1, w->far, t) * (1 - .5f * (u * u + v * v) + cloud);
     }
-    for (int px = from, i = py * c->side + from; px < to; px++, i++) {
-        c->albedo[i] = scale(w->colour, shade[px]);
+    for (int k = 0, i = py * c->side + from; k < to - from; k++, i++) {
+        c->albedo[i] = scale(w->colour, shade[k]);
         c->light[i] = vec(1, 1, 1);
         c->shine[i] = vec(0, 0, 0);
         c->one[i] = 0;

@@ -26,7 +26,8 @@
 #ifdef __clang__
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
-#pragma GCC optimize("fp-contract=off")
+/* besides: comparisons may become choices, and choices stay choices, so that loops become vector code */
+#pragma GCC optimize("fp-contract=off", "no-trapping-math", "no-thread-jumps")
 #endif
 #if FLT_EVAL_METHOD != 0 || defined(__FAST_MATH__)
 #error "portraits need plain single precision: no x87 arithmetic and no -ffast-math"
@@ -201,8 +202,8 @@ static inline float lattice(int x, int y)
 /* Value noise in about [-1, 1], period of the lattice 1; smooth. */
 static inline float noise(float x, float y)
 {
-    x = clampf(x, -1e6f, 1e6f);
-    y = clampf(y, -1e6f, 1e6f);
+    x = maxf(minf(x, 1e6f), -1e6f);
+    y = maxf(minf(y, 1e6f), -1e6f);
     int i = floor_int(x), j = floor_int(y);
     float u = x - (float)i, v = y - (float)j;
     u = u * u * (3 - 2 * u);
