@@ -94,10 +94,10 @@ float nose_relief(const Sitter *s, float x, float y)
 
 /* ---- lips */
 
-float lip_relief(const Sitter *s, float x, float y)
+float lip_relief(const Sitter *s, const Lips *lips, float y)
 {
     const PortraitPerson *p = s->person;
-    Lips q = sitter_lips(s, x);
+    Lips q = *lips;
     if (q.m > 1.25f || y > q.top + .6f || y < q.bottom - .6f)
         return 0;
     float z = 0, edge = q.m < 1 ? 1 - q.m * q.m * q.m : 0;

@@ -156,7 +156,8 @@ static float forehead_lines(const Sitter *s, float x, float y)
 
 /* ---- expression: moves finished points by their place on the face */
 
-static Vec express(const Sitter *s, Vec p, float x, float y, float front)
+/* lips: those at x, read where the mouth is open and y below the nose. */
+static Vec express(const Sitter *s, Vec p, float x, float y, float front, const Lips *lips)
 {
     const PortraitPerson *person = s->person;
     const PortraitLook *l = s->look;
@@ -171,7 +172,7 @@ static Vec express(const Sitter *s, Vec p, float x, float y, float front)
     p.y += .42f * l->brow_raise * brow;
     p.x += side * .15f * minf(l->brow_raise, 0) * brow;   /* a frown draws the brows together */
     if (l->mouth_open > 0 && y < s->base_y) {
-        Lips q = sitter_lips(s, x);
+        Lips q = *lips;
         float gap = root(1 - q.m * q.m), below = ramp(LIP_BAND, -LIP_BAND, y - q.middle);
         float jaw = 1 - ramp(3.2f, 6.8f, ax), out = ramp(0, -1.4f, y - q.middle);
         float fall = below * mixf(gap, jaw, out) * (1 - ramp(-12.5f, -15, y)) * front * l->mouth_open;
@@ -244,6 +245,9 @@ static Ring ring_at(const Ring *r, float u)
     return out;
 }
 
+/* Whether a place of the loft has relief, warp and expression. */
+static int on_face(float front, float y) { return front > 0 && y > -13.5f && y < 9.5f; }
+
 /* Rows lie densest from brow to chin. */
 static float row_ring(int row, int rows)
 {
@@ -255,44 +259,75 @@ static float row_ring(int row, int rows)
     return mixf(share[k][1], share[k + 1][1], (t - share[k][0]) / (share[k + 1][0] - share[k][0]));
 }
 
-/* One row of the mesh: places on the loft into face, finished points into mesh. */
-static void build_row(Canvas *c, const Sitter *s, const Ring *ring, const Hill *hills, int hill_count,
-                      const float *sines, const float *cosines, int row)
+/* What a row has of the person alone, whatever the look: places on the loft and their height under the hairline,
+ * the nose, and the person's warp. */
+static void loft_row(Canvas *c, const Sitter *s, const Ring *r, const float *sines, const float *cosines, int row)
 {
     int n = c->columns;
-    float *x = c->work, *y = x + n, *z = y + n, *front = z + n, *relief = front + n;
+    Loft *loft = &c->loft;
+    float *x = c->work, *y = x + n, *z = loft->z + row * n, *front = loft->front + row * n, *nose = loft->nose + row * n;
+    float side_x = r->side_x, side_y = r->side_y, side_z = r->side_z, front_y = r->front_y, front_z = r->front_z;
+    float falls = r->fall, square = r->square, rounding = 1 / r->square;
     for (int j = 0; j < n; j++) {
         float a = absf(sines[j]), co = cosines[j];
-        float fall = co > 0 ? maxf(1 - power(a, ring->fall), 0) : 0;
-        float deep = co > 0 ? power(maxf(1 - power(a, ring->square), 0), 1 / ring->square) : co;
-        x[j] = ring->side_x * sines[j];
-        y[j] = mixf(ring->side_y, ring->front_y, fall);
-        z[j] = ring->side_z + (ring->front_z - ring->side_z) * deep;
+        float fall = maxf(1 - power(a, falls), 0), deep = power(maxf(1 - power(a, square), 0), rounding);
+        fall = co > 0 ? fall : 0;
+        deep = co > 0 ? deep : co;
+        x[j] = side_x * sines[j];
+        y[j] = mixf(side_y, front_y, fall);
+        z[j] = side_z + (front_z - side_z) * deep;
         front[j] = ramp(.02f, .4f, co);
+    }
+    for (int j = 0; j < n; j++) {
+        int o = row * n + j, mirror = n - 1 - j;
+        Vec *shift = &loft->shift[o];
+        nose[j] = 0;
+        *shift = vec(0, 0, 0);
+        if (on_face(front[j], y[j])) {
+            float ax = absf(x[j]);
+            if (ax < 4 && y[j] < 3 && y[j] > s->base_y - 1.2f)   /* the same on both sides */
+                nose[j] = mirror < j && x[mirror] == -x[j] && y[mirror] == y[j] ? nose[mirror]
+                                                                                 : nose_relief(s, x[j], y[j]);
+            Vec w = person_warp(s->person, x[j], y[j]);
+            float ex = ax - s->person->eye_spacing;
+            w = blend(w, s->eye_shift[x[j] > 0], 1 - ramp(1.2f, 3.2f, sqrtf(ex * ex + sqr(y[j]))));
+            *shift = scale(w, front[j] * ramp(-13.5f, -11, y[j]) * ramp(9.5f, 7, y[j]));
+        }
+        float azimuth = angle_of(absf(x[j]), z[j] - SKULL_Z);
+        float over = y[j] > -4 ? y[j] - sitter_hairline(s, x[j], azimuth) : -9;
+        c->mesh_face[o] = vec(x[j], y[j], over);
+    }
+}
+
+/* One row of the mesh: the loft with all relief and the look's expression. */
+static void build_row(Canvas *c, const Sitter *s, const Ring *ring, const Hill *hills, int hill_count, int row)
+{
+    int n = c->columns;
+    float *x = c->work, *y = x + n, *relief = y + n;
+    const float *z = c->loft.z + row * n, *front = c->loft.front + row * n, *nose = c->loft.nose + row * n;
+    for (int j = 0; j < n; j++) {
+        x[j] = c->mesh_face[row * n + j].x;
+        y[j] = c->mesh_face[row * n + j].y;
         relief[j] = 0;
     }
     if (ring->front_y < 10 && ring->front_y > -15)
         raise_hills(hills, hill_count, x, y, relief, n);
     for (int j = 0; j < n; j++) {
-        Vec p = vec(x[j], y[j], z[j]);
-        if (front[j] > 0 && y[j] > -13.5f && y[j] < 9.5f) {
-            float ax = absf(x[j]), f = front[j];
-            if (ax < 4 && y[j] < 3 && y[j] > s->base_y - 1.2f)
-                relief[j] += nose_relief(s, x[j], y[j]);
-            if (ax < 4.5f && y[j] < s->base_y && y[j] > s->chin_y)
-                relief[j] += lip_relief(s, x[j], y[j]);
-            relief[j] += forehead_lines(s, x[j], y[j]);
-            p.z = mixf(p.z, lid_relief(s, x[j], y[j], p.z + relief[j]), f);
-            Vec w = person_warp(s->person, x[j], y[j]);
-            float ex = ax - s->person->eye_spacing;
-            w = blend(w, s->eye_shift[x[j] > 0], 1 - ramp(1.2f, 3.2f, sqrtf(ex * ex + sqr(y[j]))));
-            p = along(p, w, f * ramp(-13.5f, -11, y[j]) * ramp(9.5f, 7, y[j]));
-            p = express(s, p, x[j], y[j], f);
-        }
         int o = row * n + j;
-        float azimuth = angle_of(absf(x[j]), z[j] - SKULL_Z);
-        float over = y[j] > -4 ? y[j] - sitter_hairline(s, x[j], azimuth) : -9;
-        c->mesh_face[o] = vec(x[j], y[j], over);
+        Vec p = vec(x[j], y[j], z[j]);
+        if (on_face(front[j], y[j])) {
+            int at_lips = absf(x[j]) < 4.5f && y[j] < s->base_y && y[j] > s->chin_y;
+            int below_nose = s->look->mouth_open > 0 && y[j] < s->base_y;
+            Lips lips = {0, 0, 0, 0};
+            if (at_lips || below_nose)
+                lips = sitter_lips(s, x[j]);
+            relief[j] += nose[j];
+            if (at_lips)
+                relief[j] += lip_relief(s, &lips, y[j]);
+            relief[j] += forehead_lines(s, x[j], y[j]);
+            p.z = mixf(p.z, lid_relief(s, x[j], y[j], p.z + relief[j]), front[j]);
+            p = express(s, add(p, c->loft.shift[o]), x[j], y[j], front[j], &lips);
+        }
         c->mesh[o] = sitter_pose(s, p, y[j]);
     }
 }
@@ -342,6 +377,8 @@ void head_build(Canvas *c, const Sitter *s)
     Hill hills[MOST_HILLS];
     head_rings(s, rings);
     int hill_count = face_hills(s, hills), half = c->columns / 2;
+    /* the pictures of one person mostly follow one another */
+    int known = c->loft.known && !memcmp(&c->loft.person, s->person, sizeof c->loft.person);
     float *sines = c->work + 5 * c->columns, *cosines = sines + c->columns;
     for (int j = 0; j < c->columns; j++) {
         float q = (float)(j - half) / (float)half, a = 1.8f * q * (.76f + .24f * q * q);
@@ -350,8 +387,12 @@ void head_build(Canvas *c, const Sitter *s)
     }
     for (int i = 0; i < c->rows; i++) {
         Ring ring = ring_at(rings, row_ring(i, c->rows));
-        build_row(c, s, &ring, hills, hill_count, sines, cosines, i);
+        if (!known)
+            loft_row(c, s, &ring, sines, cosines, i);
+        build_row(c, s, &ring, hills, hill_count, i);
     }
+    c->loft.person = *s->person;
+    c->loft.known = 1;
     int n = c->rows * c->columns;
     for (int i = 0; i < n; i++) {
         c->mesh_screen[i] = sitter_project(s, c->mesh[i]);

@@ -293,7 +293,7 @@ static inline float sitter_course(const Sitter *s, float t, float kind)
 }
 /* Heights of nose and lips over the face, and the depth z of a point of the face once lids and eyeball are there. */
 float nose_relief(const Sitter *s, float x, float y);
-float lip_relief(const Sitter *s, float x, float y);
+float lip_relief(const Sitter *s, const Lips *lips, float y);   /* lips: those at the point's x */
 float lid_relief(const Sitter *s, float x, float y, float z);
 /* Height of the hairline at an azimuth (radians, 0 front, either side) for this style; cm. */
 float sitter_hairline(const Sitter *s, float x, float azimuth);
@@ -303,6 +303,14 @@ void sitter_beard(const Sitter *s, float x, float y, float *beard, float *stubbl
 /* ---- the canvas: what each sample of the picture shows */
 
 typedef enum Matter { EMPTY, SKIN, EAR, HAIR, FRAME } Matter;
+
+/* The part of the mesh that is the person's alone, kept from picture to picture; mesh_face is of it too. */
+typedef struct Loft {
+    PortraitPerson person;  /* whose, if known */
+    int known;
+    float *z, *front, *nose;
+    Vec *shift;
+} Loft;
 
 typedef struct Canvas {
     int side;               /* samples a side; arrays are (side, side) */
@@ -319,6 +327,7 @@ typedef struct Canvas {
     /* The head's mesh (rows, columns) and work of its making. */
     int rows, columns;
     Vec *mesh, *mesh_normal, *mesh_face, *mesh_screen;
+    Loft loft;
     float *work;
 } Canvas;
 

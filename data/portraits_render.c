@@ -21,7 +21,8 @@ Canvas *canvas_make(int size)
     c->columns = (int)clampf(.62f * (float)side, 80, 200) | 1;
     c->rows = (int)clampf(.80f * (float)side, 100, 240);
     size_t vertices = (size_t)c->rows * c->columns;
-    size_t vecs = 6 * n + 4 * vertices, floats = 6 * n + shadow + 7 * (size_t)c->columns;
+    size_t vecs = 6 * n + 5 * vertices;
+    size_t floats = 6 * n + shadow + 3 * vertices + 7 * (size_t)c->columns;
     c->memory = must_alloc((unsigned long)(vecs * sizeof(Vec) + floats * sizeof(float) + n));
     Vec *v = c->memory;
     c->normal = v, v += n;
@@ -34,6 +35,7 @@ Canvas *canvas_make(int size)
     c->mesh_normal = v, v += vertices;
     c->mesh_face = v, v += vertices;
     c->mesh_screen = v, v += vertices;
+    c->loft.shift = v, v += vertices;
     float *f = (float *)v;
     c->depth = f, f += n;
     c->tone = f, f += n;
@@ -42,6 +44,9 @@ Canvas *canvas_make(int size)
     c->two = f, f += n;
     c->three = f, f += n;
     c->shadow = f, f += shadow;
+    c->loft.z = f, f += vertices;
+    c->loft.front = f, f += vertices;
+    c->loft.nose = f, f += vertices;
     c->work = f, f += 7 * c->columns;
     c->matter = (uint8_t *)f;
     return c;
