@@ -265,7 +265,8 @@ static void loft_row(Canvas *c, const Sitter *s, const Ring *r, const float *sin
 {
     int n = c->columns;
     Loft *loft = &c->loft;
-    float *x = c->work, *y = x + n, *z = loft->z + row * n, *front = loft->front + row * n, *nose = loft->nose + row * n;
+    float *x = c->work, *y = x + n;
+    float *z = loft->z + row * n, *front = loft->front + row * n, *nose = loft->nose + row * n;
     float side_x = r->side_x, side_y = r->side_y, side_z = r->side_z, front_y = r->front_y, front_z = r->front_z;
     float falls = r->fall, square = r->square, rounding = 1 / r->square;
     for (int j = 0; j < n; j++) {

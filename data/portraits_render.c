@@ -273,7 +273,7 @@ static void defocus(const Sitter *s, int size, Vec *film, Vec *work)
     for (int y = 0; y < size; y++) {
         float row[3 * PORTRAIT_MAX_SIZE + 12];   /* the edges repeat twice */
         for (int k = -2; k < 2; k++)
-            memcpy(row + (k < 0 ? 3 * (k + 2) : n + 3 * (k + 2)), &film[y * size + (k < 0 ? 0 : size - 1)], sizeof *film);
+            memcpy(row + (k < 0 ? 0 : n) + 3 * (k + 2), &film[y * size + (k < 0 ? 0 : size - 1)], sizeof *film);
         memcpy(row + 6, film + y * size, (size_t)size * sizeof *film);
         float *to = &work[y * size].x;
         for (int i = 0; i < n; i++)
@@ -285,7 +285,8 @@ static void defocus(const Sitter *s, int size, Vec *film, Vec *work)
             taps[k] = &work[(int)clampf((float)(y + k - 2), 0, (float)(size - 1)) * size].x;
         float *to = &film[y * size].x;
         for (int i = 0; i < n; i++)
-            to[i] = 0 + taps[0][i] * w[0] + taps[1][i] * w[1] + taps[2][i] * w[2] + taps[3][i] * w[3] + taps[4][i] * w[4];
+            to[i] = 0 + taps[0][i] * w[0] + taps[1][i] * w[1] + taps[2][i] * w[2] + taps[3][i] * w[3]
+                  + taps[4][i] * w[4];
     }
 }
 
@@ -308,8 +309,10 @@ static void print_picture(const Sitter *s, int size, const Vec *film, uint8_t *r
         float n[3 * PORTRAIT_MAX_SIZE];
         for (int x = 0; x < size; x++) {
             Philox bits = philox4x32((uint32_t)(y * size + x), 0, 0, (uint32_t)name, s->look->grain);
-            for (int ch = 0; ch < 3; ch++)   /* sum of two uniforms: triangular, deviation 1 after the factor */
-                n[3 * x + ch] = ((float)(bits.v[ch] & 0xffffu) + (float)(bits.v[ch] >> 16) - 65535) * (2.4494897f / 65536);
+            for (int ch = 0; ch < 3; ch++) {   /* sum of two uniforms: triangular, deviation 1 after the factor */
+                float sum = (float)(bits.v[ch] & 0xffffu) + (float)(bits.v[ch] >> 16) - 65535;
+                n[3 * x + ch] = sum * (2.4494897f / 65536);
+            }
         }
         const float *v = &film[y * size].x;
         uint8_t *to = rgb + 3 * y * size;

@@ -61,8 +61,9 @@ void skin_row(const Sitter *s, const float *x, const float *y, int n, SkinRow *o
     }
     if (freckles > .02f)
         for (int i = 0; i < n; i++)
-            dark[i] += .55f * freckles * hill2(x[i] / 9.5f, (y[i] + 2.2f) / 5.4f) *
-                       ramp(.20f, .55f, cloud(3.1f * x[i] + o, 3.1f * y[i]) + .3f * noise(6.3f * x[i], 6.3f * y[i] + o));
+            dark[i] += .55f * freckles * hill2(x[i] / 9.5f, (y[i] + 2.2f) / 5.4f)
+                     * ramp(.20f, .55f, cloud(3.1f * x[i] + o, 3.1f * y[i])
+                                        + .3f * noise(6.3f * x[i], 6.3f * y[i] + o));
     for (int k = 0; k < s->spot_count; k++) {
         const Spot *q = &s->spots[k];
         for (int i = 0; i < n; i++)
