@@ -220,9 +220,10 @@ TEST(killed_while_reading)
     char *const argv[] = {"pretrain", SMALL_NETWORK, "--run", killed, "--data", list, NULL};
     int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC), hit = 0;
     Random r = random_stream(5, "kills", 0);
+    useconds_t start = cost_of_start("pretrain", nowhere).time;
     for (int i = 0; i < KILLS && !stages_of(killed, "identity"); i++) {
         pid_t pid = start_words(0, "pretrain", (char **)argv, nowhere);
-        usleep(20000 + random_below(&r, 150000));
+        usleep(start / 2 + random_below(&r, start / 2 + 150000));
         hit += !kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);
     }

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "engine/file.h"
@@ -65,6 +66,34 @@ static inline pid_t start_words(int circumstances, const char *program, char **a
         child(circumstances, path, argv, out);
     free(path);
     return pid;
+}
+
+/* What a program takes before it begins: where CUDA's libraries are linked, they are 200 MB and tenths of a second. */
+typedef struct Cost {
+    useconds_t time;
+    long megabytes;   /* the most it held */
+} Cost;
+
+/* Of a run that must succeed. */
+static inline Cost cost_of_run(const char *program, char **argv, int out)
+{
+    struct rusage used;
+    struct timespec began, now;
+    int status;
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    pid_t pid = start_words(0, program, argv, out);
+    ck_assert_int_eq(wait4(pid, &status, 0, &used), pid);
+    ck_assert(WIFEXITED(status) && !WEXITSTATUS(status));
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    long us = (now.tv_sec - began.tv_sec) * 1000000 + (now.tv_nsec - began.tv_nsec) / 1000;
+    return (Cost){(useconds_t)us, used.ru_maxrss / 1024};
+}
+
+static inline Cost cost_of_start(const char *program, int out)
+{
+    char *argv[] = {(char *)program, "--version", NULL};
+    cost_of_run(program, argv, out);   /* the first time its files come from the disk */
+    return cost_of_run(program, argv, out);
 }
 
 /* What it says until it ends. */
