@@ -4,6 +4,12 @@
 
 #include "data/image.h"
 
+/* Ends the message about a picture that is damaged. */
+#define SAVE_ANEW ": copy or save it anew"
+
+/* The message when memory is gone; takes name, width, height. */
+#define NO_MEMORY "%s: no memory for its %d x %d pixels: make it smaller, or use fewer threads"
+
 /* Each takes a whole file, of which the first bytes are already known to be its format's.  0, or -1 with *out empty.
  * *orientation receives EXIF's number, 1 to 8, where the file has one. */
 int png_file_decode(const uint8_t *bytes, size_t size, const char *name, Image *out, int *orientation);

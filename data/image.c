@@ -13,7 +13,7 @@
 
 /* ---- formats --------------------------------------------------------------------------------------------------- */
 
-enum { MAGIC_BYTES = 8 };
+enum { MAGIC_BYTES = 16 };
 typedef enum Format { UNKNOWN, PNG, JPEG, PNM } Format;
 
 static Format format_of(const uint8_t *bytes, size_t size)
@@ -30,7 +30,7 @@ static Format format_of(const uint8_t *bytes, size_t size)
 int image_check_size(unsigned long width, unsigned long height, const char *name)
 {
     if (!width || !height)
-        return fail("%s: a picture of %lu x %lu pixels: the file is damaged", name, width, height);
+        return fail("%s: a picture of %lu x %lu pixels: the file is damaged" SAVE_ANEW, name, width, height);
     if (width > IMAGE_MAX_SIDE || height > IMAGE_MAX_SIDE || width * height > IMAGE_MAX_PIXELS)
         return fail("%s: %lu x %lu pixels are more than is accepted (%d a side, %d in all): make it smaller", name,
                     width, height, IMAGE_MAX_SIDE, IMAGE_MAX_PIXELS);
@@ -43,7 +43,7 @@ int image_alloc(Image *out, int width, int height, int channels, const char *nam
     *out = (Image){width, height, malloc(bytes)};
     if (!out->rgb) {
         *out = (Image){0};
-        return fail("%s: no memory for its %d x %d pixels", name, width, height);
+        return fail(NO_MEMORY, name, width, height);
     }
     return 0;
 }
@@ -105,9 +105,29 @@ static int orient(Image *image, int orientation, const char *name)
 
 /* ---- reading --------------------------------------------------------------------------------------------------- */
 
-static int no_picture(const char *name, size_t size)
+/* What people have in such folders beside pictures that are read, by a few bytes at a place. */
+#define BYTES(text) text, sizeof text - 1
+static const struct {
+    size_t at;
+    const char *bytes;
+    size_t n;
+    const char *name;
+} others[] = {
+    {0, BYTES("GIF8"), "GIF"},    {0, BYTES("II*\0"), "TIFF"},  {0, BYTES("MM\0*"), "TIFF"},  {8, BYTES("WEBP"), "WebP"},
+    {0, BYTES("P1\n"), "PBM"},    {0, BYTES("P4\n"), "PBM"},    {0, BYTES("P7\n"), "PAM"},    {0, BYTES("BM"), "BMP"},
+    {0, BYTES("PF\n"), "PFM"},    {0, BYTES("Pf\n"), "PFM"},    {4, BYTES("ftyp"), "HEIC, AVIF or a film"},
+};
+
+static int no_picture(const uint8_t *bytes, size_t size, const char *name)
 {
-    return fail("%s: not a PNG, JPEG, PGM or PPM picture%s", name, size ? "" : " (it is empty)");
+    static const char what[] = "not a PNG, JPEG, PGM or PPM picture";
+    if (!size)
+        return fail("%s: %s (it is empty)" SAVE_ANEW, name, what);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (size >= others[i].at + others[i].n && !memcmp(bytes + others[i].at, others[i].bytes, others[i].n))
+            return fail("%s: %s, but %s: convert it to PNG", name, what, others[i].name);
+    }
+    return fail("%s: %s: take it away, or convert it to PNG", name, what);
 }
 
 int image_decode(const uint8_t *bytes, size_t size, const char *name, Image *out)
@@ -125,7 +145,7 @@ int image_decode(const uint8_t *bytes, size_t size, const char *name, Image *out
         bad = pnm_file_decode(bytes, size, name, out);
         break;
     default:
-        return no_picture(name, size);
+        return no_picture(bytes, size, name);
     }
     return bad ? -1 : orient(out, orientation, name);
 }
@@ -137,7 +157,7 @@ static int head_of(const char *path, uint8_t *head, long long *size)
     if (stat(path, &info))
         return fail("%s: %s", path, strerror(errno));
     if (!S_ISREG(info.st_mode))   /* opening a pipe would wait for its writer */
-        return fail("%s: not a file", path);
+        return fail("%s: not a file: take it away", path);
     *size = info.st_size;
     FILE *f = fopen(path, "rb");
     if (!f)
@@ -163,11 +183,11 @@ uint8_t *image_file(const char *path, size_t *size)
     if (got < 0)
         return NULL;
     if (format_of(head, (size_t)got) == UNKNOWN) {   /* not read whole, however large it is */
-        no_picture(path, (size_t)got);
+        no_picture(head, (size_t)got, path);
         return NULL;
     }
     if (large > IMAGE_MAX_BYTES) {
-        fail("%s: %lld bytes are more than is accepted of a picture (%ld)", path, large, IMAGE_MAX_BYTES);
+        fail("%s: %lld bytes are more than is accepted of a picture (%ld): make it smaller", path, large, IMAGE_MAX_BYTES);
         return NULL;
     }
     return (uint8_t *)file_read(path, size);

@@ -22,12 +22,26 @@ typedef struct Reader {
     uint8_t *row;   /* (width, 4) for CMYK */
 } Reader;
 
+/* Whole pictures, of kinds that the library (or this build of it) has no code for. */
+static int is_unsupported(int code)
+{
+    return code == JERR_BAD_PRECISION || code == JERR_SOF_UNSUPPORTED || code == JERR_ARITH_NOTIMPL ||
+           code == JERR_CCIR601_NOTIMPL || code == JERR_CONVERSION_NOTIMPL || code == JERR_FRACT_SAMPLE_NOTIMPL ||
+           code == JERR_NOT_COMPILED || code == JERR_EMPTY_IMAGE;
+}
+
 static void on_error(j_common_ptr codec)
 {
     Reader *r = (Reader *)codec->err;
     char text[JMSG_LENGTH_MAX];
     r->errors.format_message(codec, text);
-    fail("%s: not a whole JPEG picture: %s", r->name, text);
+    if (r->errors.msg_code == JERR_OUT_OF_MEMORY)
+        fail(NO_MEMORY, r->name, (int)((j_decompress_ptr)codec)->image_width,
+             (int)((j_decompress_ptr)codec)->image_height);
+    else if (is_unsupported(r->errors.msg_code))
+        fail("%s: a kind of JPEG that is not read here: %s: save it as an ordinary JPEG or PNG", r->name, text);
+    else
+        fail("%s: not a whole JPEG picture: %s" SAVE_ANEW, r->name, text);
     longjmp(r->escape, 1);
 }
 
@@ -43,7 +57,7 @@ static void on_progress(j_common_ptr codec)
 {
     Reader *r = (Reader *)codec->err;
     if (((j_decompress_ptr)codec)->input_scan_number > MAX_SCANS) {
-        fail("%s: a JPEG picture of more than %d scans is not accepted", r->name, MAX_SCANS);
+        fail("%s: a JPEG picture of more than %d scans is not accepted" SAVE_ANEW, r->name, MAX_SCANS);
         longjmp(r->escape, 1);
     }
 }
@@ -83,13 +97,13 @@ static int decode(j_decompress_ptr codec, Reader *r, const uint8_t *bytes, size_
     if (image_alloc(&r->image, width, height, 3, r->name))
         return -1;
     if (cmyk && !(r->row = malloc((size_t)width * 4)))
-        return fail("%s: no memory for a row of pixels", r->name);
+        return fail(NO_MEMORY, r->name, width, height);
     jpeg_start_decompress(codec);
     while (codec->output_scanline < codec->output_height) {
         uint8_t *to = r->image.rgb + (size_t)codec->output_scanline * (size_t)width * 3;
         JSAMPROW row = cmyk ? r->row : to;
         if (jpeg_read_scanlines(codec, &row, 1) != 1)
-            return fail("%s: not a whole JPEG picture: it ends early", r->name);
+            return fail("%s: not a whole JPEG picture: it ends early" SAVE_ANEW, r->name);
         if (cmyk)
             cmyk_row(r->row, width, to);
     }

@@ -21,7 +21,7 @@ typedef struct Codec {
 static void on_error(png_structp png, png_const_charp text)
 {
     const Codec *c = png_get_error_ptr(png);
-    fail("%s: not a whole PNG picture: %s", c->name, text);
+    fail("%s: not a whole PNG picture: %s" SAVE_ANEW, c->name, text);
     longjmp(png_jmpbuf(png), 1);
 }
 
@@ -36,6 +36,22 @@ static void on_warning(png_structp png, png_const_charp text)
 {
     (void)png;
     (void)text;
+}
+
+/* libpng takes memory for as many bytes as a chunk claims to have, up to 2 GB, before it looks for them; so claims are
+ * compared with the file first. */
+static int chunks_fit(const uint8_t *at, const uint8_t *end)
+{
+    while (end - at >= 8) {
+        size_t claims = (size_t)at[0] << 24 | (size_t)at[1] << 16 | (size_t)at[2] << 8 | at[3];
+        if (claims > (size_t)(end - at) - 8)
+            return 0;
+        if (!memcmp(at + 4, "IEND", 4))
+            break;   /* what follows is no part of the picture */
+        at += 8 + claims;
+        at += end - at < 4 ? end - at : 4;   /* its checksum */
+    }
+    return 1;
 }
 
 static void take(png_structp png, png_bytep to, png_size_t n)
@@ -81,7 +97,7 @@ static int decode(Codec *c, int *orientation)
     png_read_update_info(png, c->info);
     int channels = png_get_channels(png, c->info);
     if ((channels != 3 && channels != 4) || png_get_bit_depth(png, c->info) != 8)
-        return fail("%s: PNG colour type %d is not supported", c->name, png_get_color_type(png, c->info));
+        return fail("%s: PNG colour type %d is not supported" SAVE_ANEW, c->name, png_get_color_type(png, c->info));
     if (image_alloc(&c->image, (int)width, (int)height, channels, c->name))
         return -1;
     while (passes--)
@@ -102,6 +118,9 @@ static int decode(Codec *c, int *orientation)
 int png_file_decode(const uint8_t *bytes, size_t size, const char *name, Image *out, int *orientation)
 {
     Codec c = {.name = name, .next = bytes, .end = bytes + size};
+    *out = c.image;
+    if (!chunks_fit(bytes + 8, c.end))
+        return fail("%s: not a whole PNG picture: it ends early" SAVE_ANEW, name);
     c.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &c, on_error, on_warning);
     c.info = c.png ? png_create_info_struct(c.png) : NULL;
     int bad = c.info ? decode(&c, orientation) : fail("%s: libpng cannot start: no memory, or another version", name);

@@ -39,7 +39,7 @@ static long number(Reader *r, long most)
 static int damaged(Image *out, const char *name, const char *what)
 {
     image_free(out);
-    return fail("%s: not a whole PGM or PPM picture: %s", name, what);
+    return fail("%s: not a whole PGM or PPM picture: %s" SAVE_ANEW, name, what);
 }
 
 int pnm_file_decode(const uint8_t *bytes, size_t size, const char *name, Image *out)

@@ -141,6 +141,91 @@ TEST(bombs_are_refused_before_memory_is_taken)
     free(raw.data);
 }
 
+/* The most memory that this process ever had in its address space, in MB. */
+static long peak(void)
+{
+    long kb = -1;
+    char line[256];
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "VmPeak: %ld", &kb) == 1)
+            break;
+    ck_assert(f && kb > 0);
+    fclose(f);
+    return kb / 1024;
+}
+
+/* A chunk may claim two gigabytes, in a file of a hundred bytes. */
+TEST(claims_of_png_chunks_are_not_believed)
+{
+    static const char *const types[] = {"eXIf", "tRNS", "PLTE", "zTXt", "IDAT"};
+    Bytes raw = noise(8 * 8 * 3, 1);
+    PngSpec s = {.width = 8, .height = 8, .color = 2, .depth = 8, .rows = raw.data};
+    Bytes png = png_make(&s), file = {0};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        file.size = 0;
+        Image image;
+        uint8_t claim[4];
+        long before = peak();
+        put32(claim, 0x70000000);
+        bytes_add(&file, png.data, 33);
+        bytes_add(&file, claim, 4);
+        bytes_add(&file, types[i], 4);
+        bytes_add(&file, png.data + 33, png.size - 33);
+        ck_assert_int_eq(decode_copy(file.data, file.size, &image), -1);
+        ck_assert_ptr_nonnull(strstr(error_text(), "some file: not a whole PNG picture: it ends early: copy"));
+        ck_assert_int_lt(peak() - before, 256);
+    }
+    free(file.data);
+    free(png.data);
+    free(raw.data);
+}
+
+/* Each refusal says what the file is, and what to do. */
+TEST(other_files_are_named)
+{
+    static const struct { size_t size; const char *bytes, *says; } files[] = {
+        {0, "", "some file: not a PNG, JPEG, PGM or PPM picture (it is empty): copy"},
+        {9, "<html>404", "some file: not a PNG, JPEG, PGM or PPM picture: take it away"},
+        {8, "BM\x36\0\0\0\0\0", "picture, but BMP: convert it to PNG"},
+        {6, "GIF89a", "picture, but GIF: convert"},
+        {4, "MM\0*", "picture, but TIFF: convert"},
+        {12, "RIFF\1\0\0\0WEBP", "picture, but WebP: convert"},
+        {12, "\0\0\0\x18" "ftypheic", "picture, but HEIC"},
+        {5, "P4\n8 ", "picture, but PBM: convert"},
+        {3, "GIF", "picture: take it away"},
+    };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        Image image;
+        ck_assert_int_eq(decode_copy((const uint8_t *)files[i].bytes, files[i].size, &image), -1);
+        if (!strstr(error_text(), files[i].says))
+            ck_abort_msg("\"%s\" instead of \"%s\"", error_text(), files[i].says);
+    }
+}
+
+/* 12 bits, lossless, hierarchical: whole files, for which the library has no code. */
+TEST(other_kinds_of_jpeg_are_named)
+{
+    Bytes raw = noise(8 * 8 * 3, 1);
+    JpegSpec s = {.width = 8, .height = 8, .channels = 3, .in = JCS_RGB, .stored = JCS_YCbCr, .rows = raw.data,
+                  .quality = 90};
+    Bytes file = jpeg_make(&s);
+    size_t frame = 0;
+    while (file.data[frame] != 0xff || file.data[frame + 1] != 0xc0)
+        frame++;
+    for (int kind = 0; kind < 3; kind++) {
+        Image image;
+        file.data[frame + 1] = (uint8_t[]){0xc1, 0xc3, 0xc5}[kind];
+        file.data[frame + 4] = kind ? 8 : 12;
+        ck_assert_int_eq(decode_copy(file.data, file.size, &image), -1);
+        if (!strstr(error_text(), "some file: a kind of JPEG that is not read here: ") ||
+            !strstr(error_text(), ": save it as an ordinary JPEG or PNG"))
+            ck_abort_msg("\"%s\"", error_text());
+    }
+    free(file.data);
+    free(raw.data);
+}
+
 /* Thousands of empty scans over a large picture cost a reader minutes. */
 TEST(jpeg_with_endless_scans_is_refused)
 {
@@ -187,4 +272,5 @@ TEST(nonsense_headers)
 }
 
 TEST_MAIN("image damage", truncated_at_every_place, every_byte_changed, changed_png_data_is_found,
-          bombs_are_refused_before_memory_is_taken, jpeg_with_endless_scans_is_refused, nonsense_headers)
+          bombs_are_refused_before_memory_is_taken, claims_of_png_chunks_are_not_believed, other_files_are_named,
+          other_kinds_of_jpeg_are_named, jpeg_with_endless_scans_is_refused, nonsense_headers)
