@@ -150,7 +150,7 @@ static int walk(const char *root, Told *told, Manifest *m, WhoIs who, const char
     }
     fts_close(tree);
     free(top);
-    return m->n ? 0 : fail("no picture with a name of this set");
+    return m->n ? 0 : fail("no picture with a name of this set: see how they are named in docs/datasets.md");
 }
 
 static const char *base_name(const char *path)
@@ -169,15 +169,15 @@ static int has_ending(const char *name, const char *const *endings)
 }
 
 static const char *const pictures[] = {"jpg", "jpeg", "png", "ppm", "pgm", "bmp", NULL};
-static const char *const jpegs[] = {"jpg", "jpeg", NULL};
+static const char *const stills[] = {"jpg", "jpeg", "png", NULL};
 
-/* nd1/Fall2002/2002-247/04514d04.JPG: five digits of the subject, d, a number.  3-D scans bring .ppm and .abs files of
- * such names, which are not taken. */
+/* nd1/Fall2002/2002-247/04514d04.JPG: five digits of the subject, d, a number; PNG where somebody cropped them.  3-D
+ * scans bring .ppm and .abs files of such names, which are not taken. */
 static int who_frgc(const char *path, char person[PERSON])
 {
     const char *name = base_name(path);
     size_t digits = strspn(name, "0123456789");
-    if (digits != 5 || name[5] != 'd' || !isdigit((unsigned char)name[6]) || !has_ending(name, jpegs))
+    if (digits != 5 || name[5] != 'd' || !isdigit((unsigned char)name[6]) || !has_ending(name, stills))
         return 0;
     snprintf(person, PERSON, "frgc-%.5s", name);
     return 1;

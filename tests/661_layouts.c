@@ -120,6 +120,7 @@ TEST(frgc)
     put_picture(root, "nd1/Fall2002/2002-254/04514d10.jpg", 2);
     put_picture(root, "nd1/Spring2003/04201d302.jpg", 3);
     put_picture(root, "nd1/Spring2003/04201d304.jpg", 4);
+    put_picture(root, "nd1/Spring2003/04201d306.png", 5);
     put_text(root, "nd1/Fall2003range/02463d550.abs.gz", "3-D");
     put_text(root, "nd1/Fall2003range/02463d551.ppm", "3-D");
     put_text(root, "nd1/readme.jpg", "none");
@@ -136,6 +137,7 @@ TEST(frgc)
     MUST(r.bad);
     assert_rows(&r.m, "frgc", (const char *[]){"nd1/Spring2003/04201d302.jpg frgc-04201 ",
                                                "nd1/Spring2003/04201d304.jpg frgc-04201 ",
+                                               "nd1/Spring2003/04201d306.png frgc-04201 ",
                                                "nd1/Fall2002/2002-247/04514d04.JPG frgc-04514 ",
                                                "nd1/Fall2002/2002-254/04514d10.jpg frgc-04514 ", NULL});
     ck_assert_str_eq(text, "");
