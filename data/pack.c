@@ -23,6 +23,7 @@
 
 #include "data/packed.h"
 #include "engine/error.h"
+#include "engine/file.h"
 
 typedef struct PartHeader {
     char magic[8];
@@ -36,7 +37,7 @@ static const char part_magic[8] = "guisepar";
 
 typedef struct Part {
     int file;
-    char *path;           /* of the part */
+    char *target, *path;  /* of the file to come, of the part */
     PartHeader header;
     size_t bytes;         /* of an image */
     uint32_t *crc;        /* (n) */
@@ -104,6 +105,7 @@ static void part_close(Part *p)
 {
     if (p->file >= 0)
         close(p->file);
+    free(p->target);
     free(p->path);
     free(p->crc);
     free(p->state);
@@ -115,8 +117,12 @@ static int part_open(Part *p, const Manifest *list, int size, const char *path)
     uint64_t text = 0, n = (uint64_t)list->n;
     for (int i = 0; i < list->n; i++)   /* more than will be stored: people are named once */
         text += strlen(list->row[i].path) + strlen(list->row[i].identity) + 2;
-    *p = (Part){.path = must_printf("%s.part", path), .bytes = 3 * (size_t)size * (size_t)size,
+    *p = (Part){.file = -1, .bytes = 3 * (size_t)size * (size_t)size,
                 .crc = must_zalloc(4 * n), .state = must_zalloc(n)};
+    p->target = file_target(path);
+    if (!p->target)
+        return -1;
+    p->path = must_printf("%s.part", p->target);
     p->header = (PartHeader){.n = (uint32_t)n, .size = (uint32_t)size, .pixels_at = packed_pixels_at(n, text)};
     memcpy(p->header.magic, part_magic, sizeof part_magic);
     char key[65];
@@ -189,7 +195,7 @@ static int keep_usable(Part *p, const Manifest *list, Faces *f)
 }
 
 /* The part becomes the file. */
-static int finish(Part *p, const Manifest *list, const char *path)
+static int finish(Part *p, const Manifest *list)
 {
     Faces f = {.size = (int)p->header.size};
     size_t n = (size_t)list->n;
@@ -204,7 +210,7 @@ static int finish(Part *p, const Manifest *list, const char *path)
         index = packed_index(&f, p->crc, p->header.pixels_at, &h);
         bad = put(p, index, h.pixels_at - sizeof h, sizeof h) || put(p, &h, sizeof h, 0);
     }
-    if (!bad && (ftruncate(p->file, (off_t)h.file_bytes) || fsync(p->file) || rename(p->path, path)))
+    if (!bad && (ftruncate(p->file, (off_t)h.file_bytes) || fsync(p->file) || rename(p->path, p->target)))
         bad = not_written(p);
     free(index);
     faces_free(&f);
@@ -233,7 +239,7 @@ int faces_pack(Manifest *list, int size, const char *path, ManifestProgress prog
     if (!bad) {
         char **why = must_zalloc((size_t)list->n * sizeof *why);
         bad = manifest_read(list, p.state, take, &p, why, progress, context) < 0 || disk_failed(&p, why, list->n) ||
-              faces_told(list, why) || finish(&p, list, path);
+              faces_told(list, why) || finish(&p, list);
         for (int i = 0; i < list->n; i++)
             free(why[i]);
         free(why);

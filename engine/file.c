@@ -40,10 +40,24 @@ char *file_read(const char *path, size_t *size)
     return bytes;
 }
 
+char *file_target(const char *path)
+{
+    struct stat info;
+    if (!stat(path, &info) && !S_ISREG(info.st_mode)) {
+        fail("%s: cannot write here: %s: choose another name", path,
+             S_ISDIR(info.st_mode) ? "it is a folder" : "it is a device or pipe, not a file");
+        return NULL;
+    }
+    char *real = lstat(path, &info) || !S_ISLNK(info.st_mode) ? NULL : realpath(path, NULL);
+    return real ? real : must_strdup(path);
+}
+
 int file_open(FileWriter *w, const char *path)
 {
-    w->path = must_strdup(path);
-    w->temporary = must_printf("%s.%ld.tmp", path, (long)getpid());
+    w->path = file_target(path);
+    if (!w->path)
+        return -1;
+    w->temporary = must_printf("%s.%ld.tmp", w->path, (long)getpid());
     w->stream = fopen(w->temporary, "wb");
     if (w->stream)
         return 0;

@@ -12,7 +12,11 @@ extern "C" {
 /* Reads a file into memory that the caller frees; one zero byte follows the last.  NULL: see error_text(). */
 char *file_read(const char *path, size_t *size);
 
-/* Writes beside `path` and moves the file into place when it is complete and on the disk; on failure (disk full,
+/* Where a file that is written under this name goes: the name, or what it links to.  NULL if something is there that is
+ * no file: renaming over a folder fails only at the end, and over a device (/dev/null) it does not.  To be freed. */
+char *file_target(const char *path);
+
+/* Writes beside `path` (file_target) and moves the file into place when it is complete and on the disk; on failure (disk full,
  * no permission) the old file stays as it was and nothing is left beside it.  0 or -1. */
 int file_write(const char *path, const void *bytes, size_t size);
 

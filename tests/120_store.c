@@ -330,5 +330,34 @@ TEST(nothing_is_left_half_written)
     close_folder();
 }
 
+/* A pipe stays one, and so does a folder; of a link, what it leads to is replaced. */
+TEST(only_files_are_replaced)
+{
+    open_folder();
+    char file[128], link[128];
+    struct stat info;
+    snprintf(file, sizeof file, "%s", in_folder("file"));
+    snprintf(link, sizeof link, "%s", in_folder("link"));
+    MUST(file_write(file, "old", 3));
+    ck_assert_int_eq(symlink("file", link), 0);
+    MUST(file_write(link, "newer", 5));
+    ck_assert(!lstat(link, &info) && S_ISLNK(info.st_mode));
+    ck_assert(!lstat(file, &info) && S_ISREG(info.st_mode) && info.st_size == 5);
+    ck_assert_int_eq(unlink(file), 0);
+    MUST(file_write(link, "x", 1));   /* it led nowhere */
+    ck_assert(!stat(link, &info) && info.st_size == 1);
+    ck_assert_int_eq(mkfifo(in_folder("pipe"), 0600), 0);
+    ck_assert_int_eq(file_write(in_folder("pipe"), "x", 1), -1);
+    ck_assert_msg(strstr(error_text(), "pipe: cannot write here: it is a device or pipe"), "%s", error_text());
+    ck_assert(!lstat(in_folder("pipe"), &info) && S_ISFIFO(info.st_mode));
+    ck_assert_int_eq(mkdir(in_folder("folder"), 0700), 0);
+    ck_assert_int_eq(file_write(in_folder("folder"), "x", 1), -1);
+    ck_assert_msg(strstr(error_text(), "folder: cannot write here: it is a folder"), "%s", error_text());
+    rmdir(in_folder("folder"));
+    ck_assert_int_eq(files(), 2);
+    close_folder();
+}
+
 TEST_MAIN("store", initial_values, devices_begin_alike, reset_by_prefix, files_round_trip, prefixes,
-          bad_files_change_nothing, copies_between_stores, nothing_is_left_half_written)
+          bad_files_change_nothing, copies_between_stores, nothing_is_left_half_written,
+          only_files_are_replaced)

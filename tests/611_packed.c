@@ -209,6 +209,10 @@ TEST(packed_is_what_is_read)
     faces_free(&g);
     ck_assert_int_eq(faces_pack(&m, 0, path, NULL, NULL), -1);
     ck_assert_int_eq(faces_pack(&m, SIDE, "/nowhere/x.faces", NULL, NULL), -1);
+    ck_assert(!unlink(path) && !mkfifo(path, 0600));
+    ck_assert_int_eq(faces_pack(&m, SIDE, path, NULL, NULL), -1);
+    ck_assert_ptr_nonnull(strstr(error_text(), "it is a device or pipe"));
+    ck_assert(!file_exists(part));
     manifest_free(&m);
     free(path);
     free(part);

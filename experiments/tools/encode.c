@@ -4,9 +4,9 @@
  *     encode --model recogniser --weights W --data folder:faces --out emb.safetensors
  *
  * folder:PATH holds a folder for each person, with pictures in it; manifest:PATH is a list of pictures
- * (docs/datasets.md).  They are cropped to their middle square and resized to the network's side.  The file holds embeddings F32 (n,D) of length 1, person I32 (n), and as metadata
- * the JSON lists names (of the people) and sources (of the pictures), the network and its preprocessing.  Compare
- * rows by cosine. */
+ * (docs/datasets.md).  They are cropped to their middle square and resized to the network's side.  The file holds
+ * embeddings F32 (n,D) of length 1, person I32 (n), and as metadata the JSON lists names (of the people) and sources
+ * (of the pictures), the network and its preprocessing.  Compare rows by cosine. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,8 +57,9 @@ static void check_use(const Options *o)
 static int read_faces(Context *x, Faces *out)
 {
     Manifest list;
-    int bad = pictures_list(&x->options, &list) ||
-              pictures_read(x, "reading pictures", &list, (int)config_int(x->config, "data.size"), out);
+    if (pictures_list(&x->options, &list))
+        return -1;
+    int bad = pictures_read(x, "reading pictures", &list, (int)config_int(x->config, "data.size"), out);
     manifest_free(&list);
     return bad ? fail_in("%s", x->options.data_path) : 0;
 }
