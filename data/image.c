@@ -113,9 +113,9 @@ static const struct {
     size_t n;
     const char *name;
 } others[] = {
-    {0, BYTES("GIF8"), "GIF"},    {0, BYTES("II*\0"), "TIFF"},  {0, BYTES("MM\0*"), "TIFF"},  {8, BYTES("WEBP"), "WebP"},
-    {0, BYTES("P1\n"), "PBM"},    {0, BYTES("P4\n"), "PBM"},    {0, BYTES("P7\n"), "PAM"},    {0, BYTES("BM"), "BMP"},
-    {0, BYTES("PF\n"), "PFM"},    {0, BYTES("Pf\n"), "PFM"},    {4, BYTES("ftyp"), "HEIC, AVIF or a film"},
+    {0, BYTES("BM"), "BMP"},     {0, BYTES("GIF8"), "GIF"},    {0, BYTES("II*\0"), "TIFF"}, {0, BYTES("MM\0*"), "TIFF"},
+    {0, BYTES("P1\n"), "PBM"},   {0, BYTES("P4\n"), "PBM"},    {0, BYTES("P7\n"), "PAM"},   {0, BYTES("PF\n"), "PFM"},
+    {0, BYTES("Pf\n"), "PFM"},   {8, BYTES("WEBP"), "WebP"},   {4, BYTES("ftyp"), "HEIC, AVIF or a film"},
 };
 
 static int no_picture(const uint8_t *bytes, size_t size, const char *name)
@@ -187,7 +187,8 @@ uint8_t *image_file(const char *path, size_t *size)
         return NULL;
     }
     if (large > IMAGE_MAX_BYTES) {
-        fail("%s: %lld bytes are more than is accepted of a picture (%ld): make it smaller", path, large, IMAGE_MAX_BYTES);
+        fail("%s: %lld bytes are more than is accepted of a picture (%ld): make it smaller", path, large,
+             IMAGE_MAX_BYTES);
         return NULL;
     }
     return (uint8_t *)file_read(path, size);

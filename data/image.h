@@ -4,7 +4,7 @@
  * Readers: PNG (libpng), JPEG (libjpeg), PGM and PPM; the content decides, never the name.
  *   - every PNG colour type and depth, palette and interlacing included; 16 bits are rounded to 8;
  *   - transparent pixels are laid over white;
- *   - JPEG in grey, YCbCr, RGB, CMYK and YCCK, sequential and progressive; CMYK is taken as Adobe stores it
+ *   - JPEG of 8 bits in grey, YCbCr, RGB, CMYK and YCCK, sequential and progressive; CMYK is taken as Adobe stores it
  *     (inverted), and turned to RGB without a colour profile;
  *   - PGM and PPM in text and binary with any maximum up to 65535, scaled to 255 and rounded;
  *   - EXIF orientation (JPEG, PNG) is obeyed; gamma, colour profiles and all other metadata are ignored.

@@ -215,6 +215,23 @@ static int is_sha256(const char *text)
     return strlen(text) == SHA256_DIGITS && strspn(text, "0123456789abcdef") == SHA256_DIGITS;
 }
 
+/* One spelling for one place, in the path's own bytes: without ./ and doubled slashes; .. stays, since where it leads
+ * depends on links. */
+static void tidy(char *path)
+{
+    char *to = path;
+    for (const char *from = path; *from;) {
+        int begins = to == path || to[-1] == '/';
+        if (begins && from[0] == '.' && from[1] == '/')
+            from += 1 + strspn(from + 1, "/");   /* the slashes, too: what follows does not begin at the top */
+        else if (begins && to > path && *from == '/')
+            from++;
+        else
+            *to++ = *from++;
+    }
+    *to = 0;
+}
+
 static void take_row(Manifest *m, const Csv *csv, char **field, int n, int width, const int at[COLUMNS], Told *told)
 {
     const char *value[COLUMNS];
@@ -224,6 +241,7 @@ static void take_row(Manifest *m, const Csv *csv, char **field, int n, int width
     }
     for (int c = 0; c < COLUMNS; c++)
         value[c] = at[c] < 0 ? "" : field[at[c]];
+    tidy(field[at[PATH]]);
     if (!*value[PATH] || !*value[IDENTITY])
         tell(told, "%s: line %d: without %s", csv->path, csv->line, *value[PATH] ? "an identity" : "a path");
     else if (*value[SHA256] && !is_sha256(value[SHA256]))

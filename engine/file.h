@@ -16,8 +16,8 @@ char *file_read(const char *path, size_t *size);
  * no file: renaming over a folder fails only at the end, and over a device (/dev/null) it does not.  To be freed. */
 char *file_target(const char *path);
 
-/* Writes beside `path` (file_target) and moves the file into place when it is complete and on the disk; on failure (disk full,
- * no permission) the old file stays as it was and nothing is left beside it.  0 or -1. */
+/* Writes beside `path` (file_target) and moves the file into place when it is complete and on the disk; on failure
+ * (disk full, no permission) the old file stays as it was and nothing is left beside it.  0 or -1. */
 int file_write(const char *path, const void *bytes, size_t size);
 
 /* The same for writers that produce a stream: open, print, then commit (0 or -1) or abandon. */

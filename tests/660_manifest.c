@@ -105,6 +105,27 @@ TEST(columns_by_name)
     manifest_free(&m);
 }
 
+/* One picture under several spellings of its path is one. */
+TEST(paths_have_one_spelling)
+{
+    static const struct { const char *written, *is; } paths[] = {
+        {"./p/1.png", "p/1.png"}, {"p//1.png", "p/1.png"}, {"././/p/./1.png", "p/1.png"}, {"p/.1.png", "p/.1.png"},
+        {"../p/1.png", "../p/1.png"}, {"//p/./1.png", "/p/1.png"}, {"p./1.png", "p./1.png"}, {"p/..", "p/.."},
+    };
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        char text[200];
+        Manifest m;
+        snprintf(text, sizeof text, "path,identity\n%s,ann\n", paths[i].written);
+        MUST(manifest_parse(text, strlen(text), "some", ".", &m, 0));
+        ck_assert_str_eq(m.row[0].path, paths[i].is);
+        manifest_free(&m);
+    }
+    Manifest m;
+    static const char twice[] = "path,identity\np/1.png,ann\n./p//1.png,bob\n";
+    ck_assert_int_eq(manifest_parse(twice, sizeof twice - 1, "some", ".", &m, -1), -1);
+    ck_assert_ptr_nonnull(strstr(error_text(), "some: 1 mistake"));
+}
+
 typedef struct Parsing {
     const char *text;
     int bad, most;
@@ -408,6 +429,6 @@ TEST(strict_lists)
 }
 
 TEST_MAIN("manifest", sha256_of_the_standard, sha256_in_pieces_and_from_files, there_and_back, columns_by_name,
-          every_mistake_has_its_line, lines_without_control_characters, joined_lists_keep_their_pictures,
-          people_and_order, split_at_random, one_flipped_byte_is_found, what_is_missing_or_twice,
+          paths_have_one_spelling, every_mistake_has_its_line, lines_without_control_characters,
+          joined_lists_keep_their_pictures, people_and_order, split_at_random, one_flipped_byte_is_found, what_is_missing_or_twice,
           filling_leaves_out_what_is_no_picture, strict_lists)
