@@ -116,9 +116,10 @@ int engine_precision(const char *device, Precision p)
     const BackendEntry *b = backend_of(device);
     if (!b)
         return -1;
-    if (p != PRECISION_FP32 && !(b->backend->computes && b->backend->computes(argument_of(device), p)))
-        return fail("device %s: products in %s are not to be had on this machine and build; use fp32", device,
-                    precision_name(p));
+    const char *why = p == PRECISION_FP32 ? NULL : b->backend->lacks ? b->backend->lacks(argument_of(device), p)
+                                                                     : "it multiplies in fp32 alone";
+    if (why)
+        return fail("device %s: no products in %s: %s; use fp32", device, precision_name(p), why);
     precision = p;
     return 0;
 }

@@ -51,7 +51,8 @@ typedef struct BackendDef {
     Device *(*open)(const char *argument);   /* text behind "name:", or NULL; NULL result with error_text() */
     const char *doc;
     const char *(*libraries)(void);                    /* whose versions results may depend on; NULL for none */
-    bool (*computes)(const char *argument, Precision p);   /* whether the device has such products; NULL: FP32 alone */
+    /* Why plans on the device should not multiply so; NULL where they may.  A device without it has FP32 alone. */
+    const char *(*lacks)(const char *argument, Precision p);
 } BackendDef;
 /* Of plans that are being compiled. */
 Precision engine_precision_now(void);

@@ -6,9 +6,10 @@
 #include "tests/steps.h"
 #include "tests/tolerance.h"
 
-/* Leaves the test where the machine cannot. */
+/* Leaves the test where the machine cannot; where it is only slow, that is no reason. */
 #define WANT_BF16()                                       \
     do {                                                  \
+        setenv("ENGINE_BF16", "1", 1);                    \
         if (engine_precision("cpu", PRECISION_BF16))      \
             SKIP("%s", error_text());                     \
     } while (0)
@@ -24,7 +25,7 @@ typedef struct Answer {
     double *y, *dx, *dw;
     Shape ys;
     int halves;       /* convolutions that took operands in bfloat16 */
-    int own;          /* gradients of weights among them by conv_weights_bf16.c */
+    int own;          /* gradients of weights among them in bfloat16 by conv_weights.c */
 } Answer;
 
 static void write_case(Prog *p, Val v, bool coarse)
@@ -130,7 +131,7 @@ TEST(operands_are_rounded_and_nothing_else)
         answer_free(&right);
         answer_free(&exact);
     }
-    printf("gradients of weights by conv_weights_bf16.c: %d of %d\n", by_own_kernel, CASES);
+    printf("gradients of weights by conv_weights.c: %d of %d\n", by_own_kernel, CASES);
 }
 
 /* NaN, infinity and what rounds up to it. */
@@ -421,6 +422,16 @@ TEST(devices_say_what_they_cannot)
     ck_assert_ptr_nonnull(strstr(error_text(), "reference"));
     ck_assert_ptr_nonnull(strstr(error_text(), "bf16"));
     ck_assert_int_eq(engine_precision("cpu", PRECISION_TF32), -1);
+    ck_assert_ptr_nonnull(strstr(error_text(), "fp32 or bf16"));
+    /* Whether this processor is slow at bfloat16 or not: with the switch it takes it if it has it at all. */
+    setenv("ENGINE_BF16", "0", 1);
+    bool by_itself = !engine_precision("cpu", PRECISION_BF16);
+    if (!by_itself)
+        ck_assert_ptr_nonnull(strstr(error_text(), "bfloat16 slower than float") ?: strstr(error_text(), "AVX512_BF16"));
+    setenv("ENGINE_BF16", "1", 1);
+    bool asked = !engine_precision("cpu", PRECISION_BF16);
+    ck_assert(asked || (!by_itself && strstr(error_text(), "AVX512_BF16")));
+    unsetenv("ENGINE_BF16");
     ck_assert_int_eq(engine_precision("nowhere", PRECISION_FP32), -1);
     MUST(engine_precision("cpu", PRECISION_FP32));
 }

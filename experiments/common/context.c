@@ -57,10 +57,9 @@ static int choose_device(Context *x)
     Precision own = strncmp(x->device, "cuda", 4) ? PRECISION_FP32 : PRECISION_TF32;
     x->precision = o->precision < 0 ? own : (Precision)o->precision;
     if (engine_precision(x->device, x->precision)) {
-        if (strncmp(x->device, "cuda", 4) || x->precision == PRECISION_FP32)
+        if (x->precision == PRECISION_FP32)
             return -1;
-        fprintf(stderr, "%s: %s has no tensor cores for %s (sm_80 and later have): fp32 is used\n", o->program->name,
-                x->device, precision_name(x->precision));
+        fprintf(stderr, "%s: fp32 is used: %s\n", o->program->name, error_text());
         x->precision = PRECISION_FP32;
         if (engine_precision(x->device, x->precision))
             return -1;

@@ -335,14 +335,25 @@ bool onednn_sgemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int6
     return true;
 }
 
+/* Instruction sets are bits; their order as numbers means nothing (AVX2 with VNNI stands above AVX-512). */
+static bool isa_has(dnnl_cpu_isa_t wanted)
+{
+    return ((unsigned)dnnl_get_effective_cpu_isa() & (unsigned)wanted) == (unsigned)wanted;
+}
+
 bool onednn_blocked(void)
 {
-    return dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core;
+    return isa_has(dnnl_cpu_isa_avx512_core);
 }
 
 bool onednn_bf16(void)
 {
-    return dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core_bf16;
+    return isa_has(dnnl_cpu_isa_avx512_core_bf16);
+}
+
+bool onednn_amx(void)
+{
+    return isa_has(dnnl_cpu_isa_avx512_core_amx);
 }
 
 const char *onednn_version(void)
@@ -362,6 +373,11 @@ bool onednn_blocked(void)
 }
 
 bool onednn_bf16(void)
+{
+    return false;
+}
+
+bool onednn_amx(void)
 {
     return false;
 }

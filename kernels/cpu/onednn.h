@@ -27,8 +27,9 @@ typedef struct OnednnConv OnednnConv;
 
 /* True where the blocked format C16 has fast kernels: oneDNN is there and the processor has AVX-512. */
 bool onednn_blocked(void);
-/* True where products of bfloat16 are faster than float's: oneDNN is there and the processor has AVX512_BF16. */
+/* True where there are kernels for bfloat16: oneDNN is there and the processor has AVX512_BF16; or even AMX. */
 bool onednn_bf16(void);
+bool onednn_amx(void);
 /* NULL when oneDNN has no optimised kernel for exactly this. */
 OnednnConv *onednn_conv_create(const OnednnConvSpec *spec);
 /* Whether there is one: quicker than making it. */

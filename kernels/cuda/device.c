@@ -402,17 +402,16 @@ static Device *open_cuda(const char *argument)
 }
 
 /* Tensor cores for TF32 and bfloat16 came with sm_80. */
-static bool computes(const char *argument, Precision p)
+static const char *lacks(const char *argument, Precision p)
 {
     int major = 0, index = argument ? atoi(argument) : 0;
-    if (p == PRECISION_FP32)
-        return true;
+    (void)p;
     if (cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, index) != cudaSuccess) {
         cudaGetLastError();
-        return false;
+        return "there is no usable GPU of that number";
     }
-    return major >= 8;
+    return major >= 8 ? NULL : "its GPU has no tensor cores for it (sm_80 and later have)";
 }
 
-BACKEND(cuda) = {.open = open_cuda, .doc = "NVIDIA GPU, one graph a plan", .computes = computes,
+BACKEND(cuda) = {.open = open_cuda, .doc = "NVIDIA GPU, one graph a plan", .lacks = lacks,
                  .libraries = cuda_libraries};
