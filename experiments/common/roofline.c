@@ -10,6 +10,7 @@
 #include <omp.h>
 #endif
 #if defined __x86_64__
+#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
@@ -70,6 +71,22 @@ typedef double (*FmaLoop)(long rounds, float *sink);
     }
 FMA_LOOP(fma_avx512, "avx512f", __m512, 16, _mm512_set1_ps, _mm512_fmadd_ps)
 FMA_LOOP(fma_avx2, "avx2,fma", __m256, 8, _mm256_set1_ps, _mm256_fmadd_ps)
+
+/* Two products of bfloat16 a lane, added to a float: x stays near zero, as a and b are small. */
+__attribute__((target("avx512f,avx512bf16"))) static double pairs_avx512(long rounds, float *sink)
+{
+    __m512 x[CHAINS];
+    __m512bh a = _mm512_cvtne2ps_pbh(_mm512_set1_ps(1e-3f), _mm512_set1_ps(-1e-3f));
+    for (int i = 0; i < CHAINS; i++)
+        x[i] = _mm512_set1_ps((float)i);
+    for (long r = 0; r < rounds; r++)
+        for (int i = 0; i < CHAINS; i++)
+            x[i] = _mm512_dpbf16_ps(x[i], a, a);
+    for (int i = 1; i < CHAINS; i++)
+        x[0] = _mm512_add_ps(x[0], x[i]);
+    memcpy(sink, &x[0], sizeof *sink);
+    return (double)rounds * CHAINS * 32;
+}
 #endif
 
 static double fma_plain(long rounds, float *sink)
@@ -98,9 +115,20 @@ static FmaLoop best_loop(void)
     return fma_plain;
 }
 
-static double host_flop_rate(void)
+/* NULL where the processor has no vectors of bfloat16. */
+static FmaLoop pairs_loop(void)
 {
-    FmaLoop loop = best_loop();
+#if defined __x86_64__
+    unsigned a, b, c, d;
+    enum { AVX512_BF16 = 1 << 5 };
+    if (__builtin_cpu_supports("avx512f") && __get_cpuid_count(7, 1, &a, &b, &c, &d) && a & AVX512_BF16)
+        return pairs_avx512;
+#endif
+    return NULL;
+}
+
+static double host_flop_rate(FmaLoop loop)
+{
     double best = 0;
     for (int attempt = 0; attempt < 5; attempt++) {
         double made = 0, start = seconds_now();
@@ -304,7 +332,9 @@ int roofline_measure(const char *device, Roofline *out)
         return -1;
     int bad = 0;
     if (d->host_memory) {
-        out->flop_rate = host_flop_rate();
+        out->flop_rate = out->products[PRECISION_FP32] = host_flop_rate(best_loop());
+        if (pairs_loop())
+            out->products[PRECISION_BF16] = host_flop_rate(pairs_loop());
         out->byte_rate = host_byte_rate();
         name_processor(out->machine, sizeof out->machine);
     } else {

@@ -7,7 +7,7 @@
 typedef struct Roofline {
     double flop_rate;       /* FLOP/s: independent float multiply-adds in registers on all threads, 2 FLOP each; on
                              * CUDA a large product of the op matmul in the precision that plans compute in */
-    double products[3];     /* on CUDA: that product in each Precision, 0 where it is not to be had; else zeros */
+    double products[3];     /* that in each Precision, 0 where it is not to be had */
     double byte_rate;       /* B/s of a copy of memory far larger than the caches, reads and writes counted */
     char   machine[160];    /* processor and its clock as the system states it, or the device */
 } Roofline;

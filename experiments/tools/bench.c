@@ -321,10 +321,14 @@ static void report(Bench *b, const Facts *facts, int n)
     for (int i = 0; i < n; i++)
         add_to_table(table, &facts[i], 1e9 * flop.median);
     printf("guise %s, %s, %d threads, device %s, %s%s%s\n"
-           "ceilings of this run, measured %d times: %.1f GFLOP/s [%.1f, %.1f], %.2f GB/s copied [%.2f, %.2f]\n\n",
+           "ceilings of this run, measured %d times: %.1f GFLOP/s [%.1f, %.1f], %.2f GB/s copied [%.2f, %.2f]\n",
            engine_version(), b->machine, engine_thread_count(), b->x.device, precision_name(b->x.precision),
            *engine_libraries(b->x.device) ? ", " : "", engine_libraries(b->x.device), flop.n, flop.median, flop.q1,
            flop.q3, byte.median, byte.q1, byte.q3);
+    for (int p = 0; p < 3; p++)
+        if (b->products[p] > 0)
+            printf("%s%s %.1f GFLOP/s", p ? ", " : "products, best: ", precision_name((Precision)p), b->products[p] / 1e9);
+    printf("\n\n");
     table_print(table, stdout);
     table_free(table);
     for (int i = 0; i < n; i++)
