@@ -67,7 +67,7 @@ typedef struct Conv {
     ConvShape shape;
     ConvDirection direction;
     int x, w, y;                 /* operands; the missing one is the result */
-    /* conv_gemm.c, matmul_thin.c, conv_weights.c, conv_weights_bf16.c, conv_narrow.c, conv_depthwise.c, onednn.c */
+    /* conv_gemm.c, matmul_thin.c, conv_weights.c (twice), conv_narrow.c, conv_depthwise.c, onednn.c */
     enum { OWN, LINEAR, SMALL_MAP, SMALL_MAP_BF16, NARROW, DEPTHWISE, ONEDNN } path;
     OnednnConv *plan;
     Pack *pack;                  /* NULL: weights are packed into the workspace, or not at all */
@@ -102,13 +102,15 @@ static bool winograd_pays(const ConvShape *s)
            2 * s->batch * s->out_height * s->out_width >= 16 * tiles;
 }
 
-/* The gradient of weights under several taps, from maps of 16x16 and less: 1.1 to 2.5 times faster than oneDNN's direct
- * kernels.  In bfloat16 those catch up where there are many pixels. */
+/* The gradient of weights from maps of 16x16 and less: up to 2.5 times faster than oneDNN's direct kernels where there
+ * are few pixels beside taps.  In bfloat16 those catch up where there are many. */
 static bool small_map_pays(const ConvShape *s, bool half)
 {
-    enum { FEW_PIXELS = 512 };
-    return s->kernel_h * s->kernel_w > 1 && conv_weights_takes(s) &&
-           (half ? s->batch * s->out_height * s->out_width <= FEW_PIXELS : !winograd_pays(s));
+    enum { FEW_PIXELS = 512, PIXELS_A_TAP = 1024 };
+    int64_t taps = s->kernel_h * s->kernel_w;
+    bool few = s->batch * s->out_height * s->out_width <= FEW_PIXELS;
+    return conv_weights_takes(s, false) && s->batch * s->height * s->width <= PIXELS_A_TAP * taps &&
+           (taps > 1 || few) && (half ? few : !winograd_pays(s));
 }
 
 /* The same of operands in bfloat16: faster than oneDNN's kernels and unpacking, except where one tap sees
@@ -116,7 +118,7 @@ static bool small_map_pays(const ConvShape *s, bool half)
 static bool small_map_bf16_pays(const ConvShape *s)
 {
     enum { PIXELS_OF_ONE_TAP = 64 };
-    return conv_weights_bf16_takes(s) && s->batch > 1 &&
+    return conv_weights_takes(s, true) && s->batch > 1 &&
            (s->kernel_h * s->kernel_w > 1 || s->out_height * s->out_width <= PIXELS_OF_ONE_TAP);
 }
 
@@ -195,10 +197,10 @@ static void conv_choose(KernelCall *k, Conv *c, bool bias)
     bool depthwise = conv_depthwise_serves(s, x, y);
     if (x == PLAIN && y == PLAIN && linear_pays(s, c->direction) && wanted(k, "linear", true))
         c->path = LINEAR;
-    else if (c->direction == CONV_BACKWARD_WEIGHTS && both_blocked && conv_weights_takes(s) &&
+    else if (c->direction == CONV_BACKWARD_WEIGHTS && both_blocked && conv_weights_takes(s, false) &&
              wanted(k, "small-map", small_map_pays(s, k->precision == PRECISION_BF16)))
         c->path = SMALL_MAP;
-    else if (c->direction == CONV_BACKWARD_WEIGHTS && both_halves && conv_weights_bf16_takes(s) &&
+    else if (c->direction == CONV_BACKWARD_WEIGHTS && both_halves && conv_weights_takes(s, true) &&
              wanted(k, "small-map-bf16", small_map_bf16_pays(s)))
         c->path = SMALL_MAP_BF16;
     else if (c->direction == CONV_BACKWARD_DATA && x == PLAIN && y == C16 && conv_narrow_takes(s) &&
@@ -244,8 +246,8 @@ static int conv_prepare(KernelCall *k, ConvDirection direction, int x, int w, in
     conv_choose(k, c, direction != CONV_BACKWARD_WEIGHTS && k->nin > 2 && tensor_here(&k->in[2]));
     size_t total = 0;
     if (c->path != ONEDNN) {
-        k->workspace_bytes = c->path == SMALL_MAP        ? conv_weights_workspace(s, c->threads)
-                             : c->path == SMALL_MAP_BF16 ? conv_weights_bf16_workspace(s)
+        k->workspace_bytes = c->path == SMALL_MAP        ? conv_weights_workspace(s, false)
+                             : c->path == SMALL_MAP_BF16 ? conv_weights_workspace(s, true)
                              : c->path == NARROW         ? conv_narrow_workspace(s)
                              : c->path == DEPTHWISE      ? conv_depthwise_workspace(s, direction, c->threads)
                              : c->path == OWN            ? conv_gemm_workspace(s, direction, c->threads) : 0;
@@ -377,10 +379,9 @@ static void conv_run(KernelCall *k)
         run_linear(k, c);
     else if (c->path == NARROW)
         conv_narrow_run(&c->shape, FLOATS(k->in[0]), FLOATS(k->in[1]), bias_of(k, c), FLOATS(k->out[0]), k->workspace);
-    else if (c->path == SMALL_MAP)
-        conv_weights_run(&c->shape, FLOATS(k->in[0]), FLOATS(k->in[1]), FLOATS(k->out[0]), c->threads, k->workspace);
-    else if (c->path == SMALL_MAP_BF16)
-        conv_weights_bf16_run(&c->shape, k->in[0].data, k->in[1].data, FLOATS(k->out[0]), c->threads, k->workspace);
+    else if (c->path == SMALL_MAP || c->path == SMALL_MAP_BF16)
+        conv_weights_run(&c->shape, c->path == SMALL_MAP_BF16, k->in[0].data, k->in[1].data, FLOATS(k->out[0]),
+                         c->threads, k->workspace);
     else
         run_own(k, c);
 }
