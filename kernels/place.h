@@ -33,8 +33,11 @@ static inline bool place_in_blocks(const FormatChoice *f)
     const PadSliceAttrs *p = (const PadSliceAttrs *)f->attrs;
     if ((slice ? s->step : p->step) != 1)
         return false;
-    int64_t start = slice ? s->start : p->start, stop = slice ? s->stop : start + f->in_shape[0].dim[1];
-    int64_t size = slice ? f->in_shape[0].dim[1] : p->size;
+    int64_t start = p->start, stop = start + f->in_shape[0].dim[1], size = p->size;
+    if (slice) {
+        size = f->in_shape[0].dim[1];
+        start = slice_from_front(s, size).start, stop = slice_from_front(s, size).stop;
+    }
     return start % LANES == 0 && (stop % LANES == 0 || stop == size);
 }
 

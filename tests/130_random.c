@@ -71,8 +71,9 @@ static double kolmogorov(float *x, int n, double (*cdf)(double))
     double d = 0;
     qsort(x, (size_t)n, sizeof *x, by_value);
     for (int i = 0; i < n; i++) {
-        double f = cdf(x[i]);
-        d = fmax(d, fmax((i + 1.0) / n - f, f - (double)i / n));
+        double f = cdf(x[i]), over = (i + 1.0) / n - f, under = f - (double)i / n;
+        d = over > d ? over : d;     /* fmax of fmax here ends GCC 12 for AArch64 in an internal error */
+        d = under > d ? under : d;
     }
     return d * sqrt(n);
 }

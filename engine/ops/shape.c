@@ -265,8 +265,8 @@ Val op_concat(Vals xs, int axis)
 /* ---------------------------------------------------------------- slice and its transpose */
 static const OpAttr slice_attrs[] = {
     {"axis", ATTR_INT, offsetof(SliceAttrs, axis), "0", "axis to cut"},
-    {"start", ATTR_INT, offsetof(SliceAttrs, start), "0", "first element"},
-    {"stop", ATTR_INT, offsetof(SliceAttrs, stop), "", "one past the last element"},
+    {"start", ATTR_INT, offsetof(SliceAttrs, start), "0", "first element; negative: from the end"},
+    {"stop", ATTR_INT, offsetof(SliceAttrs, stop), "", "one past the last element; negative: from the end"},
     {"step", ATTR_INT, offsetof(SliceAttrs, step), "1", "from one element to the next"},
     ATTRS_END,
 };
@@ -285,25 +285,37 @@ static bool step_good(OpShapes *s, int step)
     return step >= 1;
 }
 
+static int bound_from_front(int bound, int64_t size)
+{
+    return bound < 0 && bound >= -size ? (int)(bound + size) : bound;
+}
+
+SliceAttrs slice_from_front(const SliceAttrs *a, int64_t size)
+{
+    return (SliceAttrs){a->axis, bound_from_front(a->start, size), bound_from_front(a->stop, size), a->step};
+}
+
 static void slice_infer(OpShapes *s)
 {
     const SliceAttrs *a = s->attrs;
     int axis = any_operand(s) ? axis_of(s, a->axis) : -1;
     if (axis < 0 || !step_good(s, a->step))
         return;
-    if (a->start < 0 || a->stop < a->start || a->stop > s->in[0].dim[axis]) {
+    SliceAttrs front = slice_from_front(a, s->in[0].dim[axis]);
+    if (front.start < 0 || front.stop < front.start || front.stop > s->in[0].dim[axis]) {
         op_mistake(s, "elements %d .. %d are not within axis %d of size %ld", a->start, a->stop, axis,
                    (long)s->in[0].dim[axis]);
         return;
     }
     s->out[0] = s->in[0];
-    s->out[0].dim[axis] = ((int64_t)a->stop - a->start + a->step - 1) / a->step;
+    s->out[0].dim[axis] = ((int64_t)front.stop - front.start + front.step - 1) / front.step;
 }
 
 static void slice_vjp(OpVjp *g)
 {
     const SliceAttrs *a = g->attrs;
-    g->din[0] = op_pad_slice_step(g->dout[0], a->axis, a->start, val_dim(g->in[0], a->axis), a->step);
+    int64_t size = val_dim(g->in[0], a->axis);
+    g->din[0] = op_pad_slice_step(g->dout[0], a->axis, slice_from_front(a, size).start, size, a->step);
 }
 
 static void pad_slice_infer(OpShapes *s)
@@ -335,7 +347,9 @@ static const OpCase slice_cases[] = {
     {"2x17x3x3", "axis=1 start=3 stop=8"}, {"2x17x5x3", "axis=2 start=1 stop=4"},
     {"2x3x4x5", "axis=-1 start=2 stop=5"}, {"7x9", "axis=1 start=0 stop=4"}, {"7", "axis=0 start=6 stop=7"},
     {"2x17x3x3", "axis=1 start=1 stop=17 step=3"}, {"1x40x5x7", "axis=-1 start=0 stop=7 step=2"},
-    {"2x20x7x3", "axis=2 start=1 stop=6 step=2"}, {"9", "axis=0 start=2 stop=8 step=5"}, CASES_END,
+    {"2x20x7x3", "axis=2 start=1 stop=6 step=2"}, {"9", "axis=0 start=2 stop=8 step=5"},
+    {"2x40x2x3", "axis=1 start=-24 stop=-8"}, {"2x20x7x3", "axis=2 start=-6 stop=-1 step=2"}, {"7", "start=-2 stop=7"},
+    CASES_END,
 };
 static const OpCase pad_slice_cases[] = {
     {"3x17x3x3", "axis=0 start=1 size=5"}, {"2x16x3x3", "axis=1 start=0 size=17"},
@@ -376,12 +390,11 @@ Val op_slice(Val x, int axis, int64_t start, int64_t stop)
 Val op_slice_step(Val x, int axis, int64_t start, int64_t stop, int64_t step)
 {
     int64_t size = val_dim(x, axis);
-    axis = axis_from_front(x, axis);
-    start = start < 0 ? start + size : start;
-    stop = stop < 0 ? stop + size : stop;
-    if (val_ok(x) && axis >= 0 && axis < val_shape(x).rank && start == 0 && stop == size && step == 1)
+    SliceAttrs a = {axis_from_front(x, axis), narrow(start), narrow(stop), narrow(step)};
+    a = slice_from_front(&a, size);
+    if (val_ok(x) && a.axis >= 0 && a.axis < val_shape(x).rank && a.start == 0 && a.stop == size && a.step == 1)
         return x;
-    return op_build(&op_slice_def, &(SliceAttrs){axis, narrow(start), narrow(stop), narrow(step)}, NULL, 1, x);
+    return op_build(&op_slice_def, &a, NULL, 1, x);
 }
 
 Val op_pad_slice(Val x, int axis, int64_t start, int64_t size)

@@ -141,12 +141,12 @@ static void concat(KernelCall *k)
 static void slice(KernelCall *k)
 {
     const SliceAttrs *a = k->attrs;
-    int axis = shape_axis(a->axis, k->out[0].shape.rank);
+    int axis = shape_axis(a->axis, k->out[0].shape.rank), start = slice_from_front(a, k->in[0].shape.dim[axis]).start;
     int unit = k->out[0].format == C16 && axis == 1 ? LANES : 1;
     if (a->step > 1)
-        place_steps(&k->out[0], 0, 1, &k->in[0], a->start, a->step, axis);
+        place_steps(&k->out[0], 0, 1, &k->in[0], start, a->step, axis);
     else
-        place(&k->out[0], 0, &k->in[0], a->start / unit, span_of(&k->out[0], axis).extent, axis);
+        place(&k->out[0], 0, &k->in[0], start / unit, span_of(&k->out[0], axis).extent, axis);
 }
 
 static void pad_slice(KernelCall *k)

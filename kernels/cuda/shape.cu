@@ -103,8 +103,8 @@ static void concat(KernelCall *k)
 static void slice(KernelCall *k)
 {
     const SliceAttrs *a = (const SliceAttrs *)k->attrs;
-    int axis = shape_axis(a->axis, k->out[0].shape.rank);
-    place(k, &k->out[0], {0, 1}, &k->in[0], {a->start, a->step}, k->out[0].shape.dim[axis], axis);
+    int axis = shape_axis(a->axis, k->out[0].shape.rank), start = slice_from_front(a, k->in[0].shape.dim[axis]).start;
+    place(k, &k->out[0], {0, 1}, &k->in[0], {start, a->step}, k->out[0].shape.dim[axis], axis);
 }
 
 static void pad_slice(KernelCall *k)

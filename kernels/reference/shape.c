@@ -69,7 +69,8 @@ static void slice(KernelCall *k)
 {
     const SliceAttrs *a = k->attrs;
     int axis = a->axis < 0 ? a->axis + k->out[0].shape.rank : a->axis;
-    place(&k->out[0], (Steps){0, 1}, &k->in[0], (Steps){a->start, a->step}, k->out[0].shape.dim[axis], axis);
+    int start = slice_from_front(a, k->in[0].shape.dim[axis]).start;
+    place(&k->out[0], (Steps){0, 1}, &k->in[0], (Steps){start, a->step}, k->out[0].shape.dim[axis], axis);
 }
 
 static void pad_slice(KernelCall *k)
