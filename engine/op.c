@@ -97,6 +97,15 @@ static int attr_set(const OpDef *op, const OpAttr *a, const char *value, void *a
     return 0;
 }
 
+static bool attr_given(const OpAttr *a, const char *text)
+{
+    size_t n = strlen(a->name);
+    for (const char *p = text ? text : ""; *p; p += strcspn(p, " "), p += strspn(p, " "))
+        if (!strncmp(p, a->name, n) && p[n] == '=')
+            return true;
+    return false;
+}
+
 int op_attrs_parse(const OpDef *op, const char *text, void *attrs)
 {
     if (op->attr_size)
@@ -117,6 +126,9 @@ int op_attrs_parse(const OpDef *op, const char *text, void *attrs)
             return -1;
         p += n;
     }
+    for (const OpAttr *a = op->attrs; a && a->name; a++)
+        if (!*a->initial && a->type != ATTR_TEXT && a->type != ATTR_INTS && !attr_given(a, text))
+            return fail("%s: attribute %s is missing (%s): it has no default", op->name, a->name, a->doc);
     return 0;
 }
 

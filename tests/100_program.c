@@ -155,6 +155,21 @@ TEST(mistakes_are_named)
     }
 }
 
+/* What has no default must be given: a power without its exponent would be 1 everywhere. */
+TEST(attributes_without_default_must_be_given)
+{
+    SliceAttrs slice;
+    PowAttrs pow;
+    ck_assert_int_eq(op_attrs_parse(op_find("slice"), "start=1", &slice), -1);
+    ck_assert_ptr_nonnull(strstr(error_text(), "slice: attribute stop is missing (one past the last element"));
+    ck_assert_int_eq(op_attrs_parse(op_find("pow"), "", &pow), -1);
+    ck_assert_int_eq(op_attrs_parse(op_find("pow"), NULL, &pow), -1);
+    MUST(op_attrs_parse(op_find("pow"), "exponent=2", &pow));
+    ck_assert(pow.exponent == 2);
+    MUST(op_attrs_parse(op_find("slice"), "step=3 stop=0", &slice));
+    ck_assert(slice.start == 0 && slice.stop == 0 && slice.step == 3);
+}
+
 TEST(hosts_mistakes_are_returned)
 {
     begin("reference");
@@ -549,7 +564,8 @@ TEST(programs_are_readable)
     end();
 }
 
-TEST_MAIN("programs", first_message_wins, mistakes_are_named, hosts_mistakes_are_returned, optional_operands,
+TEST_MAIN("programs", first_message_wins, mistakes_are_named,
+          attributes_without_default_must_be_given, hosts_mistakes_are_returned, optional_operands,
           names_and_scopes, params_are_sorted_and_chosen, states_are_threaded, states_mistakes,
           counter_advances_in_any_scope, order_of_recording_does_not_matter, assignments, derivatives_of_derivatives,
           gradients_of_shared_and_stopped, gradients_mistakes, programs_are_readable)

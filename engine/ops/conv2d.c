@@ -73,14 +73,14 @@ static bool attrs_good(OpShapes *s)
     const char *const positive_name[] = {"stride", "dilation", "groups"};
     for (int i = 0; i < 3; i++)
         if (positive[i] < 1 || positive[i] > ATTR_MAX)
-            return op_mistake(s, "%s is %d and must be at least 1", positive_name[i], positive[i]), false;
+            return op_mistake(s, "%s is %d and must be 1 to %d", positive_name[i], positive[i], ATTR_MAX), false;
     const int natural[] = {a->padding, a->padding_h, a->padding_w,
                            a->output_padding, a->output_padding_h, a->output_padding_w};
     const char *const natural_name[] = {"padding", "padding_h", "padding_w",
                                         "output_padding", "output_padding_h", "output_padding_w"};
     for (int i = 0; i < 6; i++)
         if (natural[i] < 0 || natural[i] > ATTR_MAX)
-            return op_mistake(s, "%s is %d and must be at least 0", natural_name[i], natural[i]), false;
+            return op_mistake(s, "%s is %d and must be 0 to %d", natural_name[i], natural[i], ATTR_MAX), false;
     return true;
 }
 

@@ -24,7 +24,7 @@ typedef struct SliceAttrs {
     int axis, start, stop, step;
 } SliceAttrs;
 
-/* The same elements with start and stop counted from the front of an axis of this size: for infer, gradients, kernels. */
+/* The same elements with start and stop counted from the front of an axis of this size, for whoever reads them. */
 SliceAttrs slice_from_front(const SliceAttrs *a, int64_t size);
 
 typedef struct PadSliceAttrs {
