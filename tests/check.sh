@@ -1,7 +1,8 @@
 #!/bin/bash
 # check.sh BUILD [all] - builds everything, runs every test, prints each part's time, ends with one line of counts.
 #   parts of `make check`:      build, tests, emulated CUDA, the emulator's self-test, sanitizers, nvcc where it is
-#   `make check-all` adds:      the second compiler, valgrind, the long sanitizer and emulator builds, fuzzing, kills
+#   `make check-all` adds:      the second compiler, AArch64, valgrind, long sanitizer and emulator builds,
+#                               fuzzing, kills
 # Runs from the repository root; needs no GPU, no data, no network.
 set -u
 build=${1:?usage: check.sh BUILD [all]}

@@ -18,6 +18,27 @@ if build_quietly "portable build" CUDA= ONEDNN= MARCH=x86-64 BUILD="$build/porta
 fi
 done_part
 
+# What runs no other program and ends within minutes under qemu.  Portraits are compared with a picture that was drawn on
+# x86-64, random numbers with published ones.
+part "AArch64: the portable build under qemu"
+cross=aarch64-linux-gnu-gcc under=$(command -v qemu-aarch64-static || command -v qemu-aarch64)
+aarch64_programs() { programs | grep -vE '^(402_|405_|410_|501_|515_|520_|7)'; }
+if ! command -v "$cross" >/dev/null 2>&1 || [ -z "$under" ] || ! printf '%s\n' '#include <stdio.h>' '#include <stdlib.h>' \
+    '#include <png.h>' '#include <jpeglib.h>' '#include <ini.h>' '#include <check.h>' 'int main(void) { return 0; }' |
+    "$cross" -fopenmp -x c - -o "$log/aarch64" -lpng -ljpeg -lz -linih -lcheck -lsubunit -lm >"$log/step" 2>&1 ||
+    ! "$under" "$log/aarch64" >>"$log/step" 2>&1; then
+    skip "AArch64: needs gcc-aarch64-linux-gnu, qemu-user-static and, of architecture arm64, libgomp1 libpng-dev libjpeg-dev libinih-dev check"
+else
+    # shellcheck disable=SC2046   # a list of targets
+    if build_quietly "build for AArch64" CC="$cross" CUDA= ONEDNN= MARCH=armv8-a BUILD="$build/aarch64" all \
+        $(aarch64_programs | sed "s|^|$build/aarch64/tests/|"); then
+        for t in $(aarch64_programs); do patience=3000 suite "$t AArch64" "$build/aarch64/tests/$t"; done
+        skip "AArch64: GPU tests, whole steps at full size and the programs (tests 402 405 410 501 515 520 7xx)"
+    fi
+fi
+unset under
+done_part
+
 part "valgrind"
 if command -v valgrind >/dev/null 2>&1; then
     for t in 100_program 110_safetensors 610_faces 701_run; do

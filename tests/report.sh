@@ -17,12 +17,13 @@ step() {
     if "$@" >"$log/step" 2>&1; then good "$name"; else bad "$name" "$log/step"; fi
 }
 
-# suite NAME PROGRAM [VARIABLE=VALUE...]: a program of Check's; its own counts are added
+# suite NAME PROGRAM [VARIABLE=VALUE...]: a program of Check's, run by $under where it is not this machine's own; its
+# counts are added
 suite() {
     local name=$1 program=$2 out="$log/${1//[ \/]/_}"
     shift 2
     if [ ! -x "$program" ]; then bad "$name: $program was not built"; return; fi
-    env "$@" timeout 900 "$program" >"$out" 2>&1
+    env "$@" timeout "${patience:-900}" ${under:+"$under"} "$program" >"$out" 2>&1
     local status=$? line
     line=$(grep -E '^[0-9]+%: Checks: ' "$out" | tail -n 1)
     local checks failures errors skips
