@@ -42,6 +42,7 @@ struct Plan {
     void *graph;
     unsigned generation; /* of the arena that pointers are bound to; 0: not bound */
     bool poison, eager, profiling, unrecorded;
+    bool walked;         /* has run kernel by kernel */
     long runs;
 };
 

@@ -1,4 +1,5 @@
-/* run.c - running plans: a walk over prepared kernels, or one launch of a recorded graph; timing of ops.
+/* run.c - running plans: a walk over prepared kernels, or, from the second run on, one launch of a recorded graph;
+ * timing of ops.
  *   ENGINE_SYNC=1      op by op: the first that fails or makes a value that is not finite is named
  *   ENGINE_NOGRAPH=1   kernels are launched one by one where a graph could be recorded */
 #include <math.h>
@@ -126,8 +127,11 @@ int plan_run(Plan *plan)
     if (plan_bind(plan))
         return -1;
     int bad = 0;
-    if (!d->graph_begin || plan->eager || plan->profiling || plan->unrecorded) {
+    /* The first run is not recorded: what libraries load, compile and ask the device for when a function is first used
+     * is forbidden or lost while a stream records. */
+    if (!d->graph_begin || plan->eager || plan->profiling || plan->unrecorded || !plan->walked) {
         bad = walk(plan);
+        plan->walked = !bad;
     } else {
         if (!plan->graph) {
             if (d->graph_begin(d))
