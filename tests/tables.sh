@@ -1,9 +1,11 @@
 #!/bin/sh
 # tables.sh DIR - writes the tables of ops, kernels and backends from the sources' own lines
 #   OP(name) = ...   KERNEL(name, backend) = ...   BACKEND(name) = ...
-# and ops.h, which includes every op's builders.  The order is that of the file names.
+# and ops.h, which includes every op's builders.  The order is that of the file names.  What has not changed stays as old
+# as it is, the stamp too, on which every object depends: so an edited kernel does not compile everything else again.
 set -e
-out=$1
+folder=$1
+out=$folder/new
 mkdir -p "$out"
 
 {
@@ -53,4 +55,11 @@ table() {
 }
 table "$out/kernel_table.c" kernels/reference kernels/cpu
 table "$out/kernel_table_cuda.c" kernels/reference kernels/cpu kernels/cuda
-touch "$out/stamp"
+cksum Makefile > "$out/stamp"   # flags
+
+changed=
+for f in ops.h op_table.c kernel_table.c kernel_table_cuda.c stamp; do
+    cmp -s "$out/$f" "$folder/$f" || { mv "$out/$f" "$folder/$f"; changed=1; }
+done
+rm -rf "$out"
+[ -z "$changed" ] || touch "$folder/stamp"
