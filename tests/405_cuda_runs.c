@@ -19,8 +19,12 @@ static Made large_arena(void)
     return m;
 }
 
-/* What the first run, the second, which records, and three more runs of the plan do that kernels must not: 0 or -1. */
-static int run_counted(Plan *plan, const char *what)
+/* Of a step, at most: two for each batch norm's running statistics would be more. */
+enum { COPIES = 8 };
+
+/* What the first run, the second, which records, and three more runs of the plan do that kernels must not: 0 or -1.  told: prints how
+ * many launches a step is. */
+static int run_counted(Plan *plan, const char *what, bool told)
 {
     if (plan_bind(plan))   /* uploads tables of addresses, once */
         return fail_in("%s", what);
@@ -32,6 +36,10 @@ static int run_counted(Plan *plan, const char *what)
     if (c.mallocs || c.frees || c.syncs || c.instantiations || c.refused || c.graph_launches)
         return fail("%s: the first run: %ld mallocs, %ld frees, %ld waits, %ld refused calls, %ld graphs made, %ld "
                     "launched", what, c.mallocs, c.frees, c.syncs, c.refused, c.instantiations, c.graph_launches);
+    if (told && c.copies > COPIES)
+        return fail("%s: %ld copies and fills", what, c.copies);
+    if (told)
+        printf("%s: %d ops, %ld kernels, %ld copies and fills a step\n", what, plan_ops(plan), c.launches, c.copies);
     mark();
     bad = plan_run(plan);
     c = counts();
@@ -64,7 +72,7 @@ TEST(every_op)
             OpRun run;
             bool grad = op_table[o]->vjp || (op_table[o]->flags & OP_EXPAND);
             ck_assert_msg(!case_open(&run, op_table[o], c, "cuda", grad), "%s: %s", op_table[o]->name, error_text());
-            ck_assert_msg(!run_counted(run.plan, op_table[o]->name), "%s [%s; %s]", error_text(), c->operands,
+            ck_assert_msg(!run_counted(run.plan, op_table[o]->name, false), "%s [%s; %s]", error_text(), c->operands,
                           c->attrs);
             oprun_close(&run);
         }
@@ -105,7 +113,7 @@ TEST(whole_steps)
     for (int kind = 1; kind <= 2; kind++) {
         SynthesisStep *t = synthesis_step_create(s, faces, 4, kind);
         HAVE(t);
-        MUST(run_counted(t->plan, "synthesis"));
+        MUST(run_counted(t->plan, kind == 1 ? "synthesis, step 1" : "synthesis, step 2", true));
         ck_assert_int_eq(launches_of(t->plan, "adam"), 2);   /* and one that counts the step */
         synthesis_step_free(t);
     }
@@ -114,7 +122,7 @@ TEST(whole_steps)
     Store *r = store_try("cuda", 4);
     RecogniserStep *t = recogniser_step_create(r, o, 4, 5);
     HAVE(t);
-    MUST(run_counted(t->plan, "recognition"));
+    MUST(run_counted(t->plan, "recognition, ResNet-50", true));
     ck_assert_int_eq(launches_of(t->plan, "adam"), 2);       /* of 164 tensors */
     recogniser_step_free(t);
     store_free(r);
@@ -158,7 +166,7 @@ TEST(planted_mistakes_are_noticed)
         spare = i == FREES ? d->alloc(d, 256) : NULL;
         bad.run = run_planted;
         plan->steps[0].call.kernel = &bad;
-        ck_assert_msg(run_counted(plan, "planted") < 0, "planted mistake %d is not noticed", i);
+        ck_assert_msg(run_counted(plan, "planted", false) < 0, "planted mistake %d is not noticed", i);
         if (i == ALLOCATES)
             d->free(d, spare);
         plan_free(plan);

@@ -135,8 +135,9 @@ __global__ void batch_norm_finish_kernel(const T *x, const Pair *part, Map m, Fo
     int lane = (int)threadIdx.x / FINISH_CHANNELS;
     int c = (int)blockIdx.x * FINISH_CHANNELS + (int)threadIdx.x % FINISH_CHANNELS;
     bool works = c < m.channels;
-    float running_mean = works && f.running_mean ? f.running_mean[c] : 0;
-    float running_var = works && f.running_var ? f.running_var[c] : 1;
+    bool finishes = works && lane == 0;   /* nobody else may read what this thread writes over */
+    float running_mean = finishes && f.running_mean ? f.running_mean[c] : 0;
+    float running_var = finishes && f.running_var ? f.running_var[c] : 1;
     for (int g = 0; g < m.groups; g++) {
         double mean = 0, squares = 0;
         if (f.training) {
@@ -153,10 +154,10 @@ __global__ void batch_norm_finish_kernel(const T *x, const Pair *part, Map m, Fo
             squares -= sum * sum / n;
             mean = (works ? load_one(x + g * m.rows * m.channels + c) : 0) + (shift + sum / n);
         }
-        if (lane == 0 && works)
+        if (finishes)
             finish_channel(m, f, g, c, mean, squares, running_mean, running_var);
     }
-    if (lane == 0 && works) {
+    if (finishes) {
         f.new_mean[c] = running_mean;
         f.new_var[c] = running_var;
     }
@@ -203,11 +204,13 @@ __global__ void __launch_bounds__(THREADS, 2) batch_norm_apply_kernel(const T *x
     apply_rows<V>(x, a, f, m, share_of<V>(m, (int)blockIdx.z));
 }
 
-/* All three passes for a block's channels. */
+/* All three passes for a block's channels.  There are fewer such blocks than SMs: a thread may have all the registers
+ * that it wants. */
 template <int V, typename T>
-__global__ void __launch_bounds__(THREADS, 2) batch_norm_whole_kernel(const T *x, Apply<T> a, Map m, Forward f)
+__global__ void __launch_bounds__(THREADS) batch_norm_whole_kernel(const T *x, Apply<T> a, Map m, Forward f)
 {
-    float running_mean[V], running_var[V];
+    /* Of the block's channels, each for the one thread that finishes it: as registers they would be held by all. */
+    __shared__ float running_mean[WHOLE_CHANNELS], running_var[WHOLE_CHANNELS];
     for (int g = 0; g < m.groups; g++) {
         Share s = share_of<V>(m, g);
         float mean[V] = {}, squares[V] = {};
@@ -216,16 +219,16 @@ __global__ void __launch_bounds__(THREADS, 2) batch_norm_whole_kernel(const T *x
         if (s.lane == 0 && s.works)
 #pragma unroll
             for (int l = 0; l < V; l++) {
-                int c = s.channel + l;
+                int c = s.channel + l, mine = (int)threadIdx.x * V + l;
                 if (g == 0) {
-                    running_mean[l] = f.running_mean ? f.running_mean[c] : 0;
-                    running_var[l] = f.running_var ? f.running_var[c] : 1;
+                    running_mean[mine] = f.running_mean ? f.running_mean[c] : 0;
+                    running_var[mine] = f.running_var ? f.running_var[c] : 1;
                 }
                 double origin = load_one(x + g * m.rows * m.channels + c);
-                finish_channel(m, f, g, c, origin + mean[l], squares[l], running_mean[l], running_var[l]);
+                finish_channel(m, f, g, c, origin + mean[l], squares[l], running_mean[mine], running_var[mine]);
                 if (g == m.groups - 1) {
-                    f.new_mean[c] = running_mean[l];
-                    f.new_var[c] = running_var[l];
+                    f.new_mean[c] = running_mean[mine];
+                    f.new_var[c] = running_var[mine];
                 }
             }
         __syncthreads();   /* mean and rstd are there for the block, and the first row may be written over */
@@ -282,9 +285,16 @@ int prepare_fused(KernelCall *k)
     return prepare_for(k, ((const BatchNormLeakyReluAttrs *)k->attrs)->norm.groups);
 }
 
+/* y may take x's buffer, and the new running statistics the old ones': so the store's own, without a copy a layer. */
+int inplace(const KernelCall *k, int result)
+{
+    (void)k;
+    return result == 0 || result == 3 || result == 4 ? result : -1;
+}
+
 }   // namespace
 
-KERNEL(batch_norm, cuda) = {.run = batch_norm, .prepare = prepare, .formats = formats, .inplace = inplace_first,
+KERNEL(batch_norm, cuda) = {.run = batch_norm, .prepare = prepare, .formats = formats, .inplace = inplace,
                             .halves = true};
 KERNEL(batch_norm_leaky_relu, cuda) = {.run = batch_norm_leaky_relu, .prepare = prepare_fused, .formats = formats,
-                                       .inplace = inplace_first, .halves = true};
+                                       .inplace = inplace, .halves = true};

@@ -21,6 +21,9 @@ constexpr int THREADS = 256, SIDE_MAX = 32;
 constexpr int BLOCKS_ENOUGH = 1056, SLICES_MAX = 512, ROWS_A_THREAD = 16;
 /* Up to so many rows of a group one launch does it, with blocks that are 32 bytes wide. */
 constexpr int WHOLE_ROWS = 1024, WHOLE_SIDE = 2, WHOLE_SIDE_ONE = 8;
+/* Channels of such a block, at 16 bytes a thread and at an element. */
+constexpr int WHOLE_CHANNELS = 16;
+static_assert(WHOLE_SIDE * 8 <= WHOLE_CHANNELS && WHOLE_SIDE_ONE <= WHOLE_CHANNELS, "a block's channels");
 constexpr int FINISH_CHANNELS = 8, FINISH_LANES = THREADS / FINISH_CHANNELS;
 
 /* Rows whose values a thread has in flight, of that many tensors: some 32 numbers. */

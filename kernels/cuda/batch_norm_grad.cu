@@ -164,13 +164,15 @@ __global__ void __launch_bounds__(THREADS, 2)
     grad_rows<V>(b, taken, dx, dresidual, m, share_of<V>(m, (int)blockIdx.z));
 }
 
-/* All three passes for a block's channels. */
+/* All three passes for a block's channels.  There are fewer such blocks than SMs: a thread may have all the registers
+ * that it wants. */
 template <int V, typename T>
-__global__ void __launch_bounds__(THREADS, 2)
+__global__ void __launch_bounds__(THREADS)
     batch_norm_grad_whole_kernel(Backward<T> b, Pair *taken, T *dx, T *dresidual, float *dgamma, float *dbeta,
                                  bool training, Map m)
 {
-    double gamma_sum[V] = {}, beta_sum[V] = {};
+    /* Of the block's channels, each for the one thread that finishes it: as registers they would be held by all. */
+    __shared__ double gamma_sum[WHOLE_CHANNELS], beta_sum[WHOLE_CHANNELS];
     for (int g = 0; g < m.groups; g++) {
         Share s = share_of<V>(m, g);
         float sum[V], dot[V];
@@ -178,11 +180,13 @@ __global__ void __launch_bounds__(THREADS, 2)
         if (s.lane == 0 && s.works)
 #pragma unroll
             for (int l = 0; l < V; l++) {
-                int c = s.channel + l;
-                finish_grad(m, g, c, sum[l], dot[l], b.rstd, training, taken, gamma_sum[l], beta_sum[l]);
+                int c = s.channel + l, mine = (int)threadIdx.x * V + l;
+                if (g == 0)
+                    gamma_sum[mine] = beta_sum[mine] = 0;
+                finish_grad(m, g, c, sum[l], dot[l], b.rstd, training, taken, gamma_sum[mine], beta_sum[mine]);
                 if (g == m.groups - 1) {
-                    dgamma[c] = (float)gamma_sum[l];
-                    dbeta[c] = (float)beta_sum[l];
+                    dgamma[c] = (float)gamma_sum[mine];
+                    dbeta[c] = (float)beta_sum[mine];
                 }
             }
         __syncthreads();   /* taken is there for the block */
