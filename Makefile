@@ -5,7 +5,8 @@
 #   make check-gpu  the tests that go over devices, on this machine's GPU;  make bench-gpu writes docs/kernels.md there;
 #                   make bundle makes a folder for a machine with a GPU and nothing else
 #   make V=1 shows commands;  SAN=address,undefined builds with sanitizers;  CC=clang works;  ONEDNN= or CUDA= leaves
-#   that library out;  MARCH=x86-64-v3 builds for other machines than this one;  ARCHS="75 90" are the GPU targets
+#   that library out;  MARCH=x86-64-v3 builds for other machines than this one;  ARCHS="75 80 90" are the GPU targets
+#   (machine code runs on later GPUs of the same tens, intermediate code of the last one on all that are newer)
 CC      ?= gcc
 CXX     ?= g++
 ifeq ($(origin CC),default)
@@ -13,7 +14,7 @@ CC      := gcc
 endif
 BUILD   ?= build
 MARCH   ?= native
-ARCHS   ?= 75 90
+ARCHS   ?= 75 80 90
 PYTHON  ?= python3
 NVCC    ?= $(shell command -v nvcc 2>/dev/null)
 CUDA    ?= $(if $(NVCC),1,)
