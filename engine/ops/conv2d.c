@@ -4,6 +4,7 @@
 #include "engine/ops/conv2d.h"
 
 #include "engine/op.h"
+#include "engine/ops/conv2d_infer.h"
 #include "engine/ops/infer.h"
 #include "engine/ops/reduce.h"
 
@@ -16,7 +17,7 @@
     ATTR(padding_h, "0", "further zeros above and below"),                   \
     ATTR(padding_w, "0", "further zeros left and right")
 
-static const OpAttr conv_attrs[] = {ATTRS_COMMON, ATTRS_END};
+const OpAttr conv2d_op_attrs[] = {ATTRS_COMMON, ATTRS_END};
 static const OpAttr transpose_attrs[] = {
     ATTRS_COMMON,
     ATTR(output_padding, "0", "rows and columns added at the far end; less than stride"),
@@ -61,6 +62,11 @@ static Conv2dAttrs canonical(Conv2dAttrs a)
     split(&a.padding, &a.padding_h, &a.padding_w);
     split(&a.output_padding, &a.output_padding_h, &a.output_padding_w);
     return a;
+}
+
+Conv2dAttrs conv2d_attrs(Conv2dAttrs a)
+{
+    return canonical(bare(&a));
 }
 
 /* ---------------------------------------------------------------- shapes */
@@ -118,7 +124,7 @@ static int64_t windows(OpShapes *s, const char *axis, int64_t size, int64_t kern
     return (size + 2 * padding - reach) / a->stride + 1;
 }
 
-static void conv_infer(OpShapes *s)
+void conv2d_infer(OpShapes *s)
 {
     const Conv2dAttrs *a = s->attrs;
     if (!operand_good(s, 0) || !operand_good(s, 1) || !attrs_good(s))
@@ -210,7 +216,7 @@ static double triples(const OpShapes *s, Shape x, Shape w, Shape y)
            (double)(c.channels / c.groups * c.kernel_h * c.kernel_w);
 }
 
-static double conv_flop(const OpShapes *s)
+double conv2d_flop(const OpShapes *s)
 {
     return triples(s, s->in[0], s->in[1], s->out[0]);
 }
@@ -383,8 +389,8 @@ static const OpCase weight_shapes[] = {
 
 OP(conv2d) = {
     .name = "conv2d", .formula = "y(b,f,o) = b(f) + sum_{c,k} w(f,c,k) x(b,c,stride o - padding + dilation k)",
-    .operands = "x w b?", .results = "y", .attr_size = sizeof(Conv2dAttrs), .attrs = conv_attrs, .infer = conv_infer,
-    .vjp = conv_vjp, .flop = conv_flop, .cases = conv_cases, .shapes = conv_shapes,
+    .operands = "x w b?", .results = "y", .attr_size = sizeof(Conv2dAttrs), .attrs = conv2d_op_attrs,
+    .infer = conv2d_infer, .vjp = conv_vjp, .flop = conv2d_flop, .cases = conv_cases, .shapes = conv_shapes,
     .source = "PyTorch's conv2d; Dumoulin, Visin 2016",
 };
 OP(conv_transpose2d) = {
@@ -401,7 +407,7 @@ OP(conv2d_weight_grad) = {
 
 Val op_conv2d(Val x, Val w, Val b, Conv2dAttrs a)
 {
-    a = canonical(bare(&a));
+    a = conv2d_attrs(a);
     return op_build(&op_conv2d_def, &a, NULL, 3, x, w, b);
 }
 

@@ -6,10 +6,10 @@
  * who read it.  Another side (pictures of 3 channels) is any float and is padded with channels of zeros on its way
  * into or out of the workspace.  In FP32 nothing is gained by padding: one odd side makes all of it plain, as groups
  * do.
- * Algorithms are cuDNN's numbers.  cuDNN adds a bias itself only with one algorithm and a ReLU only behind it; here
- * rectifiers are leaky and the paper's convolutions have no bias, so the bias is a launch of its own.
- *   launch  bias: a thread 16 bytes of y, 256 a block; padding: reorder.cu
- *   bound   bias: memory, 8 bytes an element of y, 4 in bfloat16 */
+ * Algorithms are cuDNN's numbers.  What comes behind the sums (bias, a value added, ReLU) is cuDNN's own epilogue
+ * where it offers one, and otherwise a launch over y.
+ *   launch  epilogue: a thread 16 bytes of y, 256 a block; padding: reorder.cu
+ *   bound   epilogue: memory, 8 bytes an element of y, 12 with a value added; half of that in bfloat16 */
 #include "kernels/cuda/reorder.h"
 #include "kernels/cuda/vector.h"
 
@@ -20,49 +20,66 @@
 
 namespace {
 
-/* y += b over rows of channels; V divides them. */
+/* What comes behind the sums; b, one a filter, and added, of y's format, may be null. */
+struct Epilogue {
+    const float *b;
+    const void *added;
+    bool relu;
+};
+
+/* No number stays none. */
+__device__ inline float rectified(float z, bool relu)
+{
+    return relu && z <= 0 ? 0 : z;
+}
+
+/* Over rows of channels; V divides them. */
 template <int V, typename T>
-__global__ void conv2d_bias_rows_kernel(T *y, const float *b, int channels, int64_t n)
+__global__ void conv2d_epilogue_rows_kernel(T *y, Epilogue e, int channels, int64_t n)
 {
     int64_t i = CUDA_INDEX * V;
     if (i >= n)
         return;
-    float v[V];
+    float v[V], more[V] = {};
     int c = (int)(i % channels);
     load(y + i, v);
+    if (e.added)
+        load((const T *)e.added + i, more);
 #pragma unroll
     for (int l = 0; l < V; l++)
-        v[l] += b[c + l];
+        v[l] = rectified(v[l] + (e.b ? e.b[c + l] : 0) + more[l], e.relu);
     store(y + i, v);
 }
 
-/* y += b where a channel is a plane of pixels. */
-__global__ void conv2d_bias_planes_kernel(float *y, const float *b, int64_t channels, int64_t pixels, int64_t n)
+/* Where a channel is a plane of pixels. */
+__global__ void conv2d_epilogue_planes_kernel(float *y, Epilogue e, int64_t channels, int64_t pixels, int64_t n)
 {
     int64_t i = CUDA_INDEX;
-    if (i < n)
-        y[i] += b[i / pixels % channels];
+    if (i >= n)
+        return;
+    float z = y[i] + (e.b ? e.b[i / pixels % channels] : 0);
+    y[i] = rectified(e.added ? z + ((const float *)e.added)[i] : z, e.relu);
 }
 
 template <typename T>
-void bias_rows(cudaStream_t stream, T *y, const float *b, int channels, int64_t n)
+void epilogue_rows(cudaStream_t stream, T *y, Epilogue e, int channels, int64_t n)
 {
     constexpr int V = LANES_OF<T>;
-    if (channels % V == 0 && vectors_fit<V>(y))
-        LAUNCH((conv2d_bias_rows_kernel<V, T>), cuda_grid(n / V), CUDA_BLOCK, 0, stream, y, b, channels, n);
+    if (channels % V == 0 && vectors_fit<V>(y) && vectors_fit<V>((const T *)e.added))
+        LAUNCH((conv2d_epilogue_rows_kernel<V, T>), cuda_grid(n / V), CUDA_BLOCK, 0, stream, y, e, channels, n);
     else
-        LAUNCH((conv2d_bias_rows_kernel<1, T>), cuda_grid(n), CUDA_BLOCK, 0, stream, y, b, channels, n);
+        LAUNCH((conv2d_epilogue_rows_kernel<1, T>), cuda_grid(n), CUDA_BLOCK, 0, stream, y, e, channels, n);
 }
 
-void add_bias(cudaStream_t stream, const Tensor *y, const float *b)
+void epilogue_by_hand(cudaStream_t stream, const Tensor *y, Epilogue e)
 {
     int64_t n = shape_count(y->shape), channels = y->shape.dim[1], pixels = y->shape.dim[2] * y->shape.dim[3];
     if (y->format == NHWC_BF16)
-        bias_rows(stream, HALVES(*y), b, (int)channels, n);
+        epilogue_rows(stream, HALVES(*y), e, (int)channels, n);
     else if (y->format == NHWC)
-        bias_rows(stream, FLOATS(*y), b, (int)channels, n);
+        epilogue_rows(stream, FLOATS(*y), e, (int)channels, n);
     else
-        LAUNCH(conv2d_bias_planes_kernel, cuda_grid(n), CUDA_BLOCK, 0, stream, FLOATS(*y), b, channels, pixels, n);
+        LAUNCH(conv2d_epilogue_planes_kernel, cuda_grid(n), CUDA_BLOCK, 0, stream, FLOATS(*y), e, channels, pixels, n);
 }
 
 /* ---------------------------------------------------------------- sides */
@@ -80,6 +97,7 @@ struct CudaConv {
     VendorPlan *plan;
     bool half;
     Side side[SIDES];
+    size_t bias_at;                          /* in the workspace: the bias in bfloat16, where the library adds it */
 };
 
 /* Channels of a group of 16 bytes. */
@@ -115,6 +133,14 @@ void conv_release(KernelCall *k)
     k->state = NULL;
 }
 
+/* Where so many bytes more begin in the workspace. */
+size_t reserve(size_t *workspace, size_t bytes)
+{
+    size_t at = (*workspace + 255) / 256 * 256;
+    *workspace = at + bytes;
+    return at;
+}
+
 void make_side(CudaConv *c, int which, const Tensor *t, int64_t lanes, size_t *workspace)
 {
     Side *s = &c->side[which];
@@ -127,10 +153,14 @@ void make_side(CudaConv *c, int which, const Tensor *t, int64_t lanes, size_t *w
     s->staged = !as_it_is || s->padded_channels != s->channels || s->padded_images != s->images;
     if (!s->staged)
         return;
-    *workspace = (*workspace + 255) / 256 * 256;
-    s->at = *workspace;
     s->bytes = (size_t)(s->padded_images * s->padded_channels * s->pixels) * (c->half ? 2 : 4);
-    *workspace += s->bytes;
+    s->at = reserve(workspace, s->bytes);
+}
+
+/* The bias of the two ops that may have one. */
+const Tensor *bias_of(const KernelCall *k)
+{
+    return k->nin > 2 && tensor_here(&k->in[2]) ? &k->in[2] : nullptr;
 }
 
 int conv_prepare(KernelCall *k, VendorDirection direction, const Tensor *x, const Tensor *w, const Tensor *y)
@@ -178,6 +208,8 @@ int conv_prepare(KernelCall *k, VendorDirection direction, const Tensor *x, cons
         make_side(c, W, w, lanes, &k->workspace_bytes);
         make_side(c, Y, y, lanes, &k->workspace_bytes);
     }
+    if (c->half && direction == VENDOR_FORWARD && bias_of(k))
+        c->bias_at = reserve(&k->workspace_bytes, (size_t)filters * sizeof(bf16));
     return 0;
 }
 
@@ -200,33 +232,57 @@ const void *enter(KernelCall *k, const CudaConv *c, int which, const Tensor *t)
     return to.data;
 }
 
-void conv_run(KernelCall *k, const CudaConv *c, int first, int second, int result)
+/* The epilogue as the library takes it. */
+VendorEpilogue in_library(KernelCall *k, const CudaConv *c, const Epilogue &e)
+{
+    VendorEpilogue v = {e.b, e.added, e.relu};
+    if (!c->half)
+        return v;
+    int64_t filters = c->side[Y].padded_channels;
+    ReorderSide to = {(char *)k->workspace + c->bias_at, true, true, filters};
+    reorder_run(cuda_stream(k), to, ReorderSide{(void *)e.b, true, false, filters}, 1, 1);
+    v.bias = to.data;
+    return v;
+}
+
+void conv_run(KernelCall *k, const CudaConv *c, int first, int second, int result, bool relu)
 {
     const void *a = enter(k, c, first, &k->in[0]), *b = enter(k, c, second, &k->in[1]);
     const Side *s = &c->side[result];
     void *to = s->staged ? (char *)k->workspace + s->at : k->out[0].data;
-    if (vendor_conv_run(cuda_stream(k), c->plan, a, b, to, k->workspace))
+    const Tensor *bias = bias_of(k);
+    Epilogue e = {bias ? FLOATS(*bias) : nullptr,
+                  relu && k->nin > 3 && tensor_here(&k->in[3]) ? k->in[3].data : nullptr, relu};
+    bool here = e.b && result == Y && !s->staged && vendor_conv_offers(c->plan, relu);
+    VendorEpilogue v = here ? in_library(k, c, e) : VendorEpilogue{};
+    int status = vendor_conv_run(cuda_stream(k), c->plan, a, b, to, k->workspace, here ? &v : nullptr);
+    if (status < 0)
         die("%s (%s): %s", k->op->name, k->name, error_text());
     if (s->staged)
         reorder_run(cuda_stream(k), reorder_side(&k->out[0]), staged_side(k, c, s), s->images, s->pixels);
-    if (result != W && k->nin > 2 && tensor_here(&k->in[2]))
-        add_bias(cuda_stream(k), &k->out[0], FLOATS(k->in[2]));
+    if ((e.b || e.added || e.relu) && (!here || status == VENDOR_BARE))
+        epilogue_by_hand(cuda_stream(k), &k->out[0], e);
 }
 
-/* ---------------------------------------------------------------- the three ops */
+/* ---------------------------------------------------------------- the ops */
 void run_forward(KernelCall *k)
 {
-    conv_run(k, (const CudaConv *)k->state, X, W, Y);
+    conv_run(k, (const CudaConv *)k->state, X, W, Y, false);
+}
+
+void run_relu(KernelCall *k)
+{
+    conv_run(k, (const CudaConv *)k->state, X, W, Y, true);
 }
 
 void run_transpose(KernelCall *k)
 {
-    conv_run(k, (const CudaConv *)k->state, Y, W, X);
+    conv_run(k, (const CudaConv *)k->state, Y, W, X, false);
 }
 
 void run_weights(KernelCall *k)
 {
-    conv_run(k, (const CudaConv *)k->state, X, Y, W);
+    conv_run(k, (const CudaConv *)k->state, X, Y, W, false);
 }
 
 int prepare_forward(KernelCall *k)
@@ -264,6 +320,8 @@ void formats_forward(FormatChoice *f)
 {
     ConvShape s = conv2d_shape((const Conv2dAttrs *)f->attrs, f->in_shape[0], f->in_shape[1], f->out_shape[0]);
     choose_formats(f, &f->in[0], &f->in[1], &f->out[0], &s);
+    if (f->nin > 3)
+        f->in[3] = f->out[0];   /* what conv2d_relu adds */
 }
 
 void formats_transpose(FormatChoice *f)
@@ -282,6 +340,10 @@ void formats_weights(FormatChoice *f)
 
 KERNEL(conv2d, cuda) = {
     .run = run_forward, .prepare = prepare_forward, .release = conv_release, .formats = formats_forward,
+    .halves = true, .algorithms = "0 1 2 3 4 5 6 7",
+};
+KERNEL(conv2d_relu, cuda) = {
+    .run = run_relu, .prepare = prepare_forward, .release = conv_release, .formats = formats_forward,
     .halves = true, .algorithms = "0 1 2 3 4 5 6 7",
 };
 KERNEL(conv_transpose2d, cuda) = {

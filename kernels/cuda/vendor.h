@@ -38,10 +38,23 @@ typedef struct VendorPlan VendorPlan;
 /* tuning: the algorithm's number as text, or NULL for the library's heuristics; chosen (32 bytes) gets the one
  * taken.  NULL with error_text(). */
 VendorPlan *vendor_conv_create(const VendorConv *c, const char *tuning, char *chosen);
+/* 0 if the library describes this convolution as we do, sizes of its result included; needs no GPU. */
+int vendor_conv_check(const VendorConv *c);
 void vendor_conv_free(VendorPlan *p);
 size_t vendor_conv_workspace(const VendorPlan *p);
-/* 0 or -1 with error_text(). */
-int vendor_conv_run(cudaStream_t stream, VendorPlan *p, const void *a, const void *b, void *result, void *workspace);
+/* What may be done with the sums of VENDOR_FORWARD before they are written: bias, one a filter, is added, then `added`,
+ * which lies as y does (NULL: nothing), and ReLU comes last.  Both are of y's type. */
+typedef struct VendorEpilogue {
+    const void *bias, *added;
+    bool relu;
+} VendorEpilogue;
+/* Whether it is worth asking for an epilogue. */
+bool vendor_conv_offers(const VendorPlan *p, bool relu);
+/* epilogue: NULL for none.  0; VENDOR_BARE where the library refused the epilogue and the result is the bare sums; -1
+ * with error_text(). */
+enum { VENDOR_BARE = 1 };
+int vendor_conv_run(cudaStream_t stream, VendorPlan *p, const void *a, const void *b, void *result, void *workspace,
+                    const VendorEpilogue *epilogue);
 
 /* Row-major c (m,n) = op(a) op(b): op(a) is (m,k) and op(b) is (k,n), where op transposes if asked to.
  * precision: FP32 and TF32 as above; BF16: a and b are bfloat16 in memory.  c is float. */

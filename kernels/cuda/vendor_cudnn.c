@@ -7,11 +7,13 @@
 
 struct VendorPlan {
     VendorConv conv;
-    cudnnTensorDescriptor_t x, y;
+    cudnnTensorDescriptor_t x, y, bias;
     cudnnFilterDescriptor_t w;
     cudnnConvolutionDescriptor_t op;
+    cudnnActivationDescriptor_t relu, identity;
     int algorithm;
     size_t workspace;
+    bool bare;          /* cuDNN has refused an epilogue */
 };
 
 enum { DEVICES_MAX = 64, ALGORITHMS_MAX = 16 };
@@ -60,6 +62,20 @@ static int describe(VendorPlan *p)
                                                  c->dilation, CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT), what) ||
            check(cudnnSetConvolutionGroupCount(p->op, c->groups), what) ||
            check(cudnnSetConvolutionMathType(p->op, math), what);
+}
+
+/* What epilogues need; a bias is of y's type and lies as one pixel. */
+static int describe_epilogue(VendorPlan *p)
+{
+    const VendorConv *c = &p->conv;
+    cudnnTensorFormat_t format = c->nhwc ? CUDNN_TENSOR_NHWC : CUDNN_TENSOR_NCHW;
+    cudnnDataType_t type = c->precision == PRECISION_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
+    const char *what = "describing an epilogue";
+    return check(cudnnCreateTensorDescriptor(&p->bias), what) || check(cudnnCreateActivationDescriptor(&p->relu), what) ||
+           check(cudnnCreateActivationDescriptor(&p->identity), what) ||
+           check(cudnnSetTensor4dDescriptor(p->bias, format, type, 1, c->filters, 1, 1), what) ||
+           check(cudnnSetActivationDescriptor(p->relu, CUDNN_ACTIVATION_RELU, CUDNN_PROPAGATE_NAN, 0), what) ||
+           check(cudnnSetActivationDescriptor(p->identity, CUDNN_ACTIVATION_IDENTITY, CUDNN_PROPAGATE_NAN, 0), what);
 }
 
 static int workspace_size(VendorPlan *p, cudnnHandle_t handle)
@@ -124,6 +140,29 @@ static int choose(VendorPlan *p, cudnnHandle_t handle, const char *tuning)
                 p->conv.deterministic ? ", or admit those that do not repeat (--deterministic no)" : "");
 }
 
+/* Whether cuDNN makes a y of our sizes from these descriptors. */
+static int check_sizes(const VendorPlan *p)
+{
+    const VendorConv *c = &p->conv;
+    int batch, filters, height, width;
+    if (check(cudnnGetConvolution2dForwardOutputDim(p->op, p->x, p->w, &batch, &filters, &height, &width),
+              "the sizes of a convolution"))
+        return -1;
+    if (batch == c->batch && filters == c->filters && height == c->out_height && width == c->out_width)
+        return 0;
+    return fail("cuDNN: the result of a convolution is (%d, %d, %d, %d) to it and (%d, %d, %d, %d) to us", batch, filters,
+                height, width, c->batch, c->filters, c->out_height, c->out_width);
+}
+
+int vendor_conv_check(const VendorConv *c)
+{
+    VendorPlan *p = must_zalloc(sizeof *p);
+    p->conv = *c;
+    int bad = describe(p) || describe_epilogue(p) || check_sizes(p);
+    vendor_conv_free(p);
+    return bad ? -1 : 0;
+}
+
 VendorPlan *vendor_conv_create(const VendorConv *c, const char *tuning, char *chosen)
 {
     cudnnHandle_t handle = handle_here();
@@ -131,7 +170,7 @@ VendorPlan *vendor_conv_create(const VendorConv *c, const char *tuning, char *ch
         return NULL;
     VendorPlan *p = must_zalloc(sizeof *p);
     p->conv = *c;
-    if (describe(p) || choose(p, handle, tuning)) {
+    if (describe(p) || describe_epilogue(p) || check_sizes(p) || choose(p, handle, tuning)) {
         vendor_conv_free(p);
         return NULL;
     }
@@ -151,6 +190,12 @@ void vendor_conv_free(VendorPlan *p)
         cudnnDestroyFilterDescriptor(p->w);
     if (p->op)
         cudnnDestroyConvolutionDescriptor(p->op);
+    if (p->bias)
+        cudnnDestroyTensorDescriptor(p->bias);
+    if (p->relu)
+        cudnnDestroyActivationDescriptor(p->relu);
+    if (p->identity)
+        cudnnDestroyActivationDescriptor(p->identity);
     free(p);
 }
 
@@ -159,16 +204,43 @@ size_t vendor_conv_workspace(const VendorPlan *p)
     return p->workspace;
 }
 
-int vendor_conv_run(cudaStream_t stream, VendorPlan *p, const void *a, const void *b, void *result, void *workspace)
+/* Without ReLU cuDNN adds a bias in one algorithm only. */
+bool vendor_conv_offers(const VendorPlan *p, bool relu)
+{
+    return p->conv.direction == VENDOR_FORWARD && !p->bare &&
+           (relu || p->algorithm == (int)CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM);
+}
+
+/* y = act(1 conv(x, w) + alpha z + bias); z is named even where alpha is 0, and is y there. */
+static cudnnStatus_t forward_fused(cudnnHandle_t handle, VendorPlan *p, const void *x, const void *w, void *y,
+                                   void *workspace, const VendorEpilogue *e)
+{
+    const float one = 1, alpha = e->added ? 1 : 0;
+    return cudnnConvolutionBiasActivationForward(handle, &one, p->x, x, p->w, w, p->op,
+                                                 (cudnnConvolutionFwdAlgo_t)p->algorithm, workspace, p->workspace,
+                                                 &alpha, p->y, e->added ? e->added : y, p->bias, e->bias,
+                                                 e->relu ? p->relu : p->identity, p->y, y);
+}
+
+int vendor_conv_run(cudaStream_t stream, VendorPlan *p, const void *a, const void *b, void *result, void *workspace,
+                    const VendorEpilogue *epilogue)
 {
     const float one = 1, zero = 0;
     cudnnHandle_t handle = handle_here();
     if (!handle || check(cudnnSetStream(handle, stream), "taking a stream"))
         return -1;
-    if (p->conv.direction == VENDOR_FORWARD)
-        return check(cudnnConvolutionForward(handle, &one, p->x, a, p->w, b, p->op,
-                                             (cudnnConvolutionFwdAlgo_t)p->algorithm, workspace, p->workspace, &zero,
-                                             p->y, result), "convolution");
+    if (epilogue) {
+        cudnnStatus_t status = forward_fused(handle, p, a, b, result, workspace, epilogue);
+        if (CUDNN_STATUS_CATEGORY(status) != CUDNN_STATUS_NOT_SUPPORTED)
+            return check(status, "convolution with an epilogue");
+        p->bare = true;
+    }
+    if (p->conv.direction == VENDOR_FORWARD) {
+        int bad = check(cudnnConvolutionForward(handle, &one, p->x, a, p->w, b, p->op,
+                                                (cudnnConvolutionFwdAlgo_t)p->algorithm, workspace, p->workspace, &zero,
+                                                p->y, result), "convolution");
+        return bad ? -1 : epilogue ? VENDOR_BARE : 0;
+    }
     if (p->conv.direction == VENDOR_BACKWARD_DATA)
         return check(cudnnConvolutionBackwardData(handle, &one, p->w, b, p->y, a, p->op,
                                                   (cudnnConvolutionBwdDataAlgo_t)p->algorithm, workspace, p->workspace,

@@ -1,5 +1,6 @@
-/* batch_norm.c - the definition, and with a slope that of batch_norm_leaky_relu. */
+/* batch_norm.c - the definition, with a slope that of batch_norm_leaky_relu, and batch_norm_fold. */
 #include "engine/ops/batch_norm_leaky_relu.h"
+#include "engine/ops/conv2d_relu.h"
 
 #include "kernels/reference/reference.h"
 
@@ -141,6 +142,22 @@ static void batch_norm_leaky_relu_grad(KernelCall *k)
     backward(k, &a->norm, 2, 3, (real)a->slope);
 }
 
+static void batch_norm_fold(KernelCall *k)
+{
+    const BatchNormFoldAttrs *a = k->attrs;
+    const real *w = REAL(k->in[0]), *gamma = REAL(k->in[1]), *beta = REAL(k->in[2]), *mean = REAL(k->in[3]),
+               *var = REAL(k->in[4]), *b = k->nin > 5 ? REAL(k->in[5]) : NULL;
+    real *folded_w = REAL(k->out[0]), *folded_b = REAL(k->out[1]);
+    int64_t filters = k->in[0].shape.dim[0], each = COUNT(k->in[0]) / filters;
+    for (int64_t f = 0; f < filters; f++) {
+        double s = (gamma ? gamma[f] : 1) / sqrt((double)var[f] + (double)a->eps);
+        for (int64_t i = 0; i < each; i++)
+            folded_w[f * each + i] = (real)(s * w[f * each + i]);
+        folded_b[f] = (real)((beta ? beta[f] : 0) + s * ((b ? b[f] : 0) - (double)mean[f]));
+    }
+}
+
+KERNEL(batch_norm_fold, reference) = {.run = batch_norm_fold};
 KERNEL(batch_norm, reference) = {.run = batch_norm};
 KERNEL(batch_norm_grad, reference) = {.run = batch_norm_grad};
 KERNEL(batch_norm_leaky_relu, reference) = {.run = batch_norm_leaky_relu};

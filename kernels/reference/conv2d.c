@@ -34,6 +34,17 @@ static void conv2d(KernelCall *k)
                 }
 }
 
+static void conv2d_relu(KernelCall *k)
+{
+    const real *added = k->nin > 3 ? REAL(k->in[3]) : NULL;
+    real *y = REAL(k->out[0]);
+    conv2d(k);
+    for (int64_t i = 0, n = COUNT(k->out[0]); i < n; i++) {
+        real z = y[i] + (added ? added[i] : 0);
+        y[i] = z <= 0 ? 0 : z;
+    }
+}
+
 /* For each result pixel the windows that see it: (y + padding - dilation k) / stride where that is whole. */
 static void conv_transpose2d(KernelCall *k)
 {
@@ -89,5 +100,6 @@ static void conv2d_weight_grad(KernelCall *k)
 }
 
 KERNEL(conv2d, reference) = {.run = conv2d};
+KERNEL(conv2d_relu, reference) = {.run = conv2d_relu};
 KERNEL(conv_transpose2d, reference) = {.run = conv_transpose2d};
 KERNEL(conv2d_weight_grad, reference) = {.run = conv2d_weight_grad};

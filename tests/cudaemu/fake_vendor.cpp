@@ -13,6 +13,8 @@
 
 struct VendorPlan {
     VendorConv conv;
+    int algorithm;
+    bool bare;
 };
 
 namespace {
@@ -64,14 +66,19 @@ float *floats(const void *from, int64_t n, bool half)
 
 }  // namespace
 
-VendorPlan *vendor_conv_create(const VendorConv *c, const char *tuning, char *chosen)
+int vendor_conv_check(const VendorConv *c)
 {
     if (windows(c->height, c->kernel_h, c->padding_h, *c) != c->out_height ||
         windows(c->width, c->kernel_w, c->padding_w, *c) != c->out_width || c->groups < 1 ||
-        c->channels % c->groups || c->filters % c->groups) {
-        fail("fake cuDNN: the sizes of a convolution do not fit");
+        c->channels % c->groups || c->filters % c->groups)
+        return fail("fake cuDNN: the sizes of a convolution do not fit");
+    return 0;
+}
+
+VendorPlan *vendor_conv_create(const VendorConv *c, const char *tuning, char *chosen)
+{
+    if (vendor_conv_check(c))
         return nullptr;
-    }
     // What cuDNN's tensor cores and our formats agree on.
     int lanes = c->precision == PRECISION_BF16 ? 8 : c->precision == PRECISION_TF32 ? 4 : 1;
     if (c->nhwc && (c->channels % lanes || c->filters % lanes)) {
@@ -85,6 +92,7 @@ VendorPlan *vendor_conv_create(const VendorConv *c, const char *tuning, char *ch
     snprintf(chosen, 32, "%s", tuning ? tuning : "0");
     VendorPlan *p = static_cast<VendorPlan *>(must_zalloc(sizeof *p));
     p->conv = *c;
+    p->algorithm = tuning ? tuning[0] - '0' : 0;
     return p;
 }
 
@@ -98,7 +106,14 @@ size_t vendor_conv_workspace(const VendorPlan *)
     return WORKSPACE;
 }
 
-int vendor_conv_run(cudaStream_t stream, VendorPlan *p, const void *a, const void *b, void *result, void *workspace)
+// As cuDNN: without ReLU one algorithm; and, so that refusals are met, not with groups.
+bool vendor_conv_offers(const VendorPlan *p, bool relu)
+{
+    return p->conv.direction == VENDOR_FORWARD && !p->bare && (relu || p->algorithm == 1);
+}
+
+int vendor_conv_run(cudaStream_t stream, VendorPlan *p, const void *a, const void *b, void *result, void *workspace,
+                    const VendorEpilogue *epilogue)
 {
     const VendorConv s = p->conv;
     int64_t nx = (int64_t)s.batch * s.channels * s.height * s.width;
@@ -112,6 +127,14 @@ int vendor_conv_run(cudaStream_t stream, VendorPlan *p, const void *a, const voi
     if (!fakecuda_is_device(a, (size_t)na * size) || !fakecuda_is_device(b, (size_t)nb * size) ||
         !fakecuda_is_device(result, (size_t)nr * size) || !fakecuda_is_device(workspace, WORKSPACE))
         return fail("fake cuDNN: an operand or the workspace is not, or not wholly, in device memory");
+    bool refused = epilogue && s.groups > 1;
+    VendorEpilogue e = epilogue && !refused ? *epilogue : VendorEpilogue{};
+    if (epilogue && (d != VENDOR_FORWARD || !vendor_conv_offers(p, epilogue->relu)))
+        return fail("fake cuDNN: an epilogue that is not offered");
+    if ((e.bias && !fakecuda_is_device(e.bias, (size_t)s.filters * size)) ||
+        (e.added && (!fakecuda_is_device(e.added, (size_t)nr * size) || e.added == result)) || (epilogue && !epilogue->bias))
+        return fail("fake cuDNN: an operand of the epilogue is not, or not wholly, in device memory");
+    p->bare = p->bare || refused;
     cudaError_t bad = fakecuda_submit(stream, "convolution", [=] {
         memset(workspace, 0xff, WORKSPACE);
         float *va = floats(a, na, half), *vb = floats(b, nb, half);
@@ -122,6 +145,14 @@ int vendor_conv_run(cudaStream_t stream, VendorPlan *p, const void *a, const voi
             triples(s, [&](int64_t x, int64_t w, int64_t y) { sum[x] += (double)va[y] * vb[w]; });
         else
             triples(s, [&](int64_t x, int64_t w, int64_t y) { sum[w] += (double)va[x] * vb[y]; });
+        float *bias = e.bias ? floats(e.bias, s.filters, half) : nullptr, *added = e.added ? floats(e.added, nr, half) : nullptr;
+        int64_t plane = (int64_t)s.out_height * s.out_width;
+        for (int64_t i = 0; i < nr; i++) {
+            sum[i] += (bias ? bias[s.nhwc ? i % s.filters : i / plane % s.filters] : 0) + (added ? added[i] : 0);
+            sum[i] = e.relu && sum[i] <= 0 ? 0 : sum[i];
+        }
+        free(bias);
+        free(added);
         for (int64_t i = 0; i < nr; i++)
             if (half)
                 static_cast<__nv_bfloat16 *>(result)[i] = __nv_bfloat16((float)sum[i]);
@@ -131,7 +162,7 @@ int vendor_conv_run(cudaStream_t stream, VendorPlan *p, const void *a, const voi
         free(va);
         free(vb);
     });
-    return bad ? fail("fake cuDNN: %s", cudaGetErrorString(bad)) : 0;
+    return bad ? fail("fake cuDNN: %s", cudaGetErrorString(bad)) : refused ? VENDOR_BARE : 0;
 }
 
 int vendor_gemm_prepare(void)
