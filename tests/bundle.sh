@@ -89,7 +89,11 @@ check_cpu() {
     return $failed
 }
 case ${1:-all} in
-info) build/bin/op --info ;;
+info)
+    text=$(build/bin/op --info) || exit 1
+    echo "$text"
+    ! grep -q '^  cuda .*not here' <<<"$text" || exit 77
+    ;;
 check) exec bash tests/check_gpu.sh build build ${2:+"$2"} ;;
 check-cpu) CUDA_VISIBLE_DEVICES= check_cpu ;;
 bench) shift; exec "$python" tests/peers/bench_gpu.py --build build "$@" ;;
