@@ -1,6 +1,6 @@
-/* 222_vendor.c - what can be known of cuDNN's and cuBLAS's side without a GPU: that the sizes, paddings, strides, groups
- * and layouts that we hand cuDNN describe the convolution that we mean.  With the library of an nvcc build cuDNN itself
- * answers; under emulation its fake does. */
+/* 222_vendor.c - what can be known of cuDNN's and cuBLAS's side without a GPU: that the sizes, paddings, strides,
+ * groups and layouts that we hand cuDNN describe the convolution that we mean.  With the library of an nvcc build cuDNN
+ * itself answers; under emulation its fake does. */
 #include <dlfcn.h>
 
 #include "engine/engine.h"

@@ -62,7 +62,7 @@ TEST(says_what_is_missing)
     ck_assert_ptr_null(strstr(o.text, "the CPU is used"));
     EXPECT(RUN(0, "op", "tanh", "--bench", "--shapes", "16", "--backend", "cuda:1"), 1,
            "GPUs here are numbered 0 to 0");
-    static const char *const generations[] = {"75", "86", "89", "90", "120"};   /* the last: the driver compiles for it */
+    static const char *const generations[] = {"75", "86", "89", "90", "120"};   /* the last: compiled by the driver */
     for (int i = 0; i < 5; i++) {
         setenv("FAKECUDA_CC", generations[i], 1);
         EXPECT(RUN(0, "op", "tanh", "--bench", "--shapes", "16", "--backend", "cuda"), 0, "tanh");

@@ -22,8 +22,8 @@ static Made large_arena(void)
 /* Of a step, at most: two for each batch norm's running statistics would be more. */
 enum { COPIES = 8 };
 
-/* What the first run, the second, which records, and three more runs of the plan do that kernels must not: 0 or -1.  told: prints how
- * many launches a step is. */
+/* What the first run, the second, which records, and three more runs of the plan do that kernels must not: 0 or -1.
+ * told: prints how many launches a step is. */
 static int run_counted(Plan *plan, const char *what, bool told)
 {
     if (plan_bind(plan))   /* uploads tables of addresses, once */

@@ -1,8 +1,8 @@
 #!/bin/sh
 # tables.sh DIR - writes the tables of ops, kernels and backends from the sources' own lines
 #   OP(name) = ...   KERNEL(name, backend) = ...   BACKEND(name) = ...
-# and ops.h, which includes every op's builders.  The order is that of the file names.  What has not changed stays as old
-# as it is, the stamp too, on which every object depends: so an edited kernel does not compile everything else again.
+# and ops.h, which includes every op's builders.  The order is that of the file names.  What has not changed stays as
+# old as it is, the stamp too, on which every object depends: so an edited kernel does not compile everything else again.
 set -e
 folder=$1
 out=$folder/new

@@ -10,8 +10,8 @@
 #define TOLERANCE_FLOAT 1e-5
 /* A result in bfloat16, relative to itself: half a step of 7 bits behind the leading one. */
 #define TOLERANCE_BF16_ROUNDING 0x1p-8
-/* A batch norm folded into weights of bfloat16 against one behind a map of bfloat16, relative to the largest result: both
- * round operands, sums and what is added once, each at other places; 6e-3 was measured. */
+/* A batch norm folded into weights of bfloat16 against one behind a map of bfloat16, relative to the largest result:
+ * both round operands, sums and what is added once, each at other places; 6e-3 was measured. */
 #define TOLERANCE_FOLDED_BF16 2e-2
 /* A step of small networks in bfloat16 against double, batch 4 or 8: losses relative to themselves (8e-3 was measured,
  * of ArcFace, whose scale multiplies what its cosines are off), cosines of gradients as one vector a network (0.96 was

@@ -71,7 +71,8 @@ static int describe_epilogue(VendorPlan *p)
     cudnnTensorFormat_t format = c->nhwc ? CUDNN_TENSOR_NHWC : CUDNN_TENSOR_NCHW;
     cudnnDataType_t type = c->precision == PRECISION_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
     const char *what = "describing an epilogue";
-    return check(cudnnCreateTensorDescriptor(&p->bias), what) || check(cudnnCreateActivationDescriptor(&p->relu), what) ||
+    return check(cudnnCreateTensorDescriptor(&p->bias), what) ||
+           check(cudnnCreateActivationDescriptor(&p->relu), what) ||
            check(cudnnCreateActivationDescriptor(&p->identity), what) ||
            check(cudnnSetTensor4dDescriptor(p->bias, format, type, 1, c->filters, 1, 1), what) ||
            check(cudnnSetActivationDescriptor(p->relu, CUDNN_ACTIVATION_RELU, CUDNN_PROPAGATE_NAN, 0), what) ||
@@ -150,8 +151,8 @@ static int check_sizes(const VendorPlan *p)
         return -1;
     if (batch == c->batch && filters == c->filters && height == c->out_height && width == c->out_width)
         return 0;
-    return fail("cuDNN: the result of a convolution is (%d, %d, %d, %d) to it and (%d, %d, %d, %d) to us", batch, filters,
-                height, width, c->batch, c->filters, c->out_height, c->out_width);
+    return fail("cuDNN: the result of a convolution is (%d, %d, %d, %d) to it and (%d, %d, %d, %d) to us", batch,
+                filters, height, width, c->batch, c->filters, c->out_height, c->out_width);
 }
 
 int vendor_conv_check(const VendorConv *c)

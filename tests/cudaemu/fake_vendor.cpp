@@ -132,7 +132,8 @@ int vendor_conv_run(cudaStream_t stream, VendorPlan *p, const void *a, const voi
     if (epilogue && (d != VENDOR_FORWARD || !vendor_conv_offers(p, epilogue->relu)))
         return fail("fake cuDNN: an epilogue that is not offered");
     if ((e.bias && !fakecuda_is_device(e.bias, (size_t)s.filters * size)) ||
-        (e.added && (!fakecuda_is_device(e.added, (size_t)nr * size) || e.added == result)) || (epilogue && !epilogue->bias))
+        (e.added && (!fakecuda_is_device(e.added, (size_t)nr * size) || e.added == result)) ||
+        (epilogue && !epilogue->bias))
         return fail("fake cuDNN: an operand of the epilogue is not, or not wholly, in device memory");
     p->bare = p->bare || refused;
     cudaError_t bad = fakecuda_submit(stream, "convolution", [=] {
@@ -145,7 +146,8 @@ int vendor_conv_run(cudaStream_t stream, VendorPlan *p, const void *a, const voi
             triples(s, [&](int64_t x, int64_t w, int64_t y) { sum[x] += (double)va[y] * vb[w]; });
         else
             triples(s, [&](int64_t x, int64_t w, int64_t y) { sum[w] += (double)va[x] * vb[y]; });
-        float *bias = e.bias ? floats(e.bias, s.filters, half) : nullptr, *added = e.added ? floats(e.added, nr, half) : nullptr;
+        float *bias = e.bias ? floats(e.bias, s.filters, half) : nullptr;
+        float *added = e.added ? floats(e.added, nr, half) : nullptr;
         int64_t plane = (int64_t)s.out_height * s.out_width;
         for (int64_t i = 0; i < nr; i++) {
             sum[i] += (bias ? bias[s.nhwc ? i % s.filters : i / plane % s.filters] : 0) + (added ? added[i] : 0);
