@@ -1,12 +1,14 @@
 /* 220_conv2d.c - the cpu kernels of the three convolution ops, called by hand: random shapes, formats and algorithms
  * against the reference; packed weights follow the store's versions and are shared. */
 #include <math.h>
+#include <omp.h>
 
 #include "engine/device.h"
 #include "engine/op.h"
 #include "engine/ops/conv2d.h"
 #include "engine/random.h"
 #include "tests/test.h"
+#include "tests/tolerance.h"
 
 typedef struct Call {
     KernelCall k;
@@ -119,20 +121,28 @@ static int64_t windows(int64_t size, int64_t kernel, int padding, const Conv2dAt
 TEST(random_shapes)
 {
     static const char *const tunings[] = {NULL, "direct", "winograd", "own", "small-map", "linear", "narrow",
-                                         "depthwise"};
-    enum { TUNINGS = 8 };
+                                          "depthwise", "winograd-own"};
+    enum { TUNINGS = sizeof tunings / sizeof *tunings };
     int used[TUNINGS] = {0};
     double worst = 0;
     Random r = random_stream(7, "random shapes", 0);
     for (int round = 0; round < 400; round++) {
         Conv2dAttrs a = {.stride = 1 + (int)random_below(&r, 3), .dilation = 1 + (int)random_below(&r, 2), .groups = 1,
                          .padding = (int)random_below(&r, 3), .padding_w = (int)random_below(&r, 2)};
-        int64_t batch = 1 + random_below(&r, 3), channels = 1 + random_below(&r, round % 4 ? 40 : 5), filters = 1 + random_below(&r, 80);
+        int64_t batch = 1 + random_below(&r, 3), channels = 1 + random_below(&r, round % 4 ? 40 : 5);
+        int64_t filters = 1 + random_below(&r, 80);
         int64_t h = 1 + random_below(&r, 12), w = 1 + random_below(&r, 12);
         int64_t kh = 1 + random_below(&r, 4), kw = 1 + random_below(&r, 4);
         if (round % 3 == 0) {   /* what Winograd can do */
             a = (Conv2dAttrs){.stride = 1, .dilation = 1, .groups = 1, .padding = 1};
             kh = kw = 3;
+        }
+        bool halving = round % 4 == 1;
+        if (halving) {          /* what ours can do */
+            a = (Conv2dAttrs){.stride = 2, .dilation = 1, .groups = 1, .padding = 1};
+            kh = kw = 4;
+            h += 1 + random_below(&r, 12);
+            w += 1;
         }
         if (round % 7 == 0) {   /* a fully connected layer */
             a = (Conv2dAttrs){.stride = 1, .dilation = 1, .groups = 1};
@@ -159,9 +169,11 @@ TEST(random_shapes)
             Conv2dAttrs b = a;
             b.kernel_h = (int)kh;
             b.kernel_w = (int)kw;
-            int nin = kind == 2 ? 2 : 3, t = (int)random_below(&r, TUNINGS);
+            int nin = kind == 2 ? 2 : 3, t = halving && round % 8 == 1 ? TUNINGS - 1 : (int)random_below(&r, TUNINGS);
             Format plain[2] = {PLAIN, PLAIN}, formats[2] = {random_below(&r, 2) ? C16 : PLAIN,
                                                             random_below(&r, 2) ? C16 : PLAIN};
+            if (halving || (round % 3 == 0 && round % 2))
+                formats[0] = formats[1] = C16;
             char chosen[32], ignored[32];
             float *want = compute("reference", kind, in, nin, out, b, numbers, plain, NULL, ignored);
             float *got = compute("cpu", kind, in, nin, out, b, numbers, formats, tunings[t], chosen);
@@ -187,34 +199,97 @@ TEST(random_shapes)
                 free((void *)numbers[2]);
         }
     }
-    printf("convolutions: direct %d, winograd %d, own %d, small map %d, linear %d, narrow %d, depthwise %d; largest relative difference %.2g\n", used[1],
-           used[2], used[3], used[4], used[5], used[6], used[7], worst);
+    printf("convolutions:");
+    for (int i = 1; i < TUNINGS; i++)
+        printf(" %s %d,", tunings[i], used[i]);
+    printf(" largest relative difference %.2g\n", worst);
     for (int i = 3; i < TUNINGS; i++)
         ck_assert_int_gt(used[i], 0);
 }
 
+/* More tiles than go through at once, odd maps and channels; without a table it is taken where it pays, and the number
+ * of threads changes no bit. */
+TEST(winograd_own)
+{
+    static const struct {
+        int64_t batch, channels, height, width, filters;
+        int stride;
+        const char *tuning;
+    } shapes[] = {
+        {3, 20, 98, 143, 36, 2, "winograd-own"},
+        {9, 70, 34, 21, 50, 2, NULL},
+        {40, 32, 16, 16, 32, 2, NULL},
+        {3, 36, 49, 71, 20, 1, "winograd-own"},
+        {9, 132, 7, 8, 150, 1, NULL},
+    };
+    Random r = random_stream(7, "own winograd", 0);
+    int threads = omp_get_max_threads();
+    for (int i = 0; i < (int)(sizeof shapes / sizeof *shapes); i++) {
+        int stride = shapes[i].stride, kernel = stride + 2;
+        Conv2dAttrs a = {.stride = stride, .dilation = 1, .groups = 1, .padding = 1, .kernel_h = kernel,
+                         .kernel_w = kernel};
+        Shape x = SHAPE(shapes[i].batch, shapes[i].channels, shapes[i].height, shapes[i].width);
+        Shape w = SHAPE(shapes[i].filters, shapes[i].channels, kernel, kernel);
+        Shape y = SHAPE(shapes[i].batch, shapes[i].filters, shapes[i].height / stride, shapes[i].width / stride);
+        for (int kind = 0; kind < 3; kind++) {
+            Shape in[3] = {kind == 1 ? y : x, kind == 2 ? y : w, {.rank = -1}}, out = kind == 0 ? y : kind == 1 ? x : w;
+            const float *numbers[3] = {normals(&r, in[0]), normals(&r, in[1]), NULL};
+            char chosen[32], ignored[32];
+            float *want = compute("reference", kind, in, kind == 2 ? 2 : 3, out, a, numbers,
+                                  (Format[]){PLAIN, PLAIN}, NULL, ignored), *first = NULL;
+            for (int t = 1; t <= 3; t++) {
+                omp_set_num_threads(t);
+                float *got = compute("cpu", kind, in, kind == 2 ? 2 : 3, out, a, numbers, (Format[]){C16, C16},
+                                     shapes[i].tuning, chosen);
+                double scale = 0, off = 0;
+                for (int64_t e = 0; e < shape_count(out); e++) {
+                    scale = fmax(scale, fabs(want[e]));
+                    off = isnan(got[e]) ? INFINITY : fmax(off, fabs(want[e] - got[e]));
+                }
+                ck_assert_str_eq(chosen, "winograd-own");
+                ck_assert_msg(off <= TOLERANCE_FLOAT * scale, "shape %d kind %d: %.3g off", i, kind, off / scale);
+                if (first)
+                    ck_assert_msg(!memcmp(first, got, sizeof *got * (size_t)shape_count(out)),
+                                  "shape %d kind %d: %d threads give other bits", i, kind, t);
+                else
+                    first = got;
+                if (got != first)
+                    free(got);
+            }
+            free(first);
+            free(want);
+            free((void *)numbers[0]);
+            free((void *)numbers[1]);
+        }
+    }
+    omp_set_num_threads(threads);
+}
+
 /* Two nodes over one store entry share a packed copy; it follows the entry's version and nothing else. */
-TEST(packed_weights)
+static void share_and_follow(const char *algorithm, int64_t size, int stride, int kernel)
 {
     device = device_open("cpu");
     HAVE(device);
-    Shape in[3] = {SHAPE(1, 16, 4, 4), SHAPE(32, 16, 3, 3), {.rank = -1}}, out = SHAPE(1, 32, 4, 4);
-    uint64_t version = 1;
-    Call a = {0}, b = {0};
-    Conv2dAttrs attrs = {.stride = 1, .dilation = 1, .groups = 1, .padding = 1};
-    call_open(&a, "conv2d", in, 3, out, attrs, "direct");
-    call_open(&b, "conv2d", in, 3, out, attrs, "direct");
-    b.k.shared = a.k.shared;
-    Call *calls[] = {&a, &b};
-    for (int i = 0; i < 2; i++) {
+    Shape in[3] = {SHAPE(1, 16, size, size), SHAPE(32, 16, kernel, kernel), {.rank = -1}}, out = SHAPE(1, 32, 4, 4);
+    Shape back[3] = {out, in[1], in[2]};
+    uint64_t version = 1, weights = 32 * 16 * (uint64_t)(kernel * kernel);
+    Call a = {0}, b = {0}, other = {0};
+    Conv2dAttrs attrs = {.stride = stride, .dilation = 1, .groups = 1, .padding = 1};
+    call_open(&a, "conv2d", in, 3, out, attrs, algorithm);
+    call_open(&b, "conv2d", in, 3, out, attrs, algorithm);
+    call_open(&other, "conv_transpose2d", back, 3, in[0], attrs, algorithm);
+    b.k.shared = other.k.shared = a.k.shared;
+    Call *calls[] = {&a, &b, &other};
+    for (int i = 0; i < 3; i++) {
         calls[i]->in[0].format = calls[i]->out[0].format = C16;
         calls[i]->in[1].version = &version;
         MUST(calls[i]->k.kernel->prepare(&calls[i]->k));
     }
-    if (strcmp(a.k.chosen, "direct"))
+    if (strcmp(a.k.chosen, algorithm))
         SKIP("no oneDNN here");
-    ck_assert_uint_gt(a.k.state_bytes, 32 * 16 * 9 * 4 - 1);
-    ck_assert_uint_lt(b.k.state_bytes, 32 * 16 * 9 * 4);
+    ck_assert_uint_gt(a.k.state_bytes, weights * 4 - 1);
+    ck_assert_uint_lt(b.k.state_bytes, weights * 4);
+    ck_assert_uint_gt(other.k.state_bytes, weights * 4 - 1);
     Random r = random_stream(7, "packed", 0);
     float *x = normals(&r, in[0]), *w = normals(&r, in[1]), first;
     fill(&a.in[0], x);
@@ -224,7 +299,7 @@ TEST(packed_weights)
     call_run(&a);
     first = *(float *)a.out[0].data;
     ck_assert(first != 0 && first == first);
-    for (int i = 0; i < 32 * 16 * 9; i++)
+    for (uint64_t i = 0; i < weights; i++)
         ((float *)a.in[1].data)[i] *= 2;
     call_run(&b);
     ck_assert_msg(*(float *)b.out[0].data == first, "the copy changed without a new version");
@@ -234,6 +309,7 @@ TEST(packed_weights)
     ck_assert_msg(*(float *)b.out[0].data == 2 * first, "the copy did not follow the version");
     a.k.kernel->release(&a.k);
     b.k.kernel->release(&b.k);
+    other.k.kernel->release(&other.k);
     ck_assert_ptr_null(a.shared);
     free(a.in[0].data);
     free(a.in[1].data);
@@ -244,4 +320,15 @@ TEST(packed_weights)
     device_close(device);
 }
 
-TEST_MAIN("conv2d kernels", random_shapes, packed_weights)
+TEST(packed_weights)
+{
+    share_and_follow("direct", 4, 1, 3);
+}
+
+TEST(packed_weights_of_winograd_own)
+{
+    share_and_follow("winograd-own", 8, 2, 4);
+    share_and_follow("winograd-own", 4, 1, 3);
+}
+
+TEST_MAIN("conv2d kernels", random_shapes, winograd_own, packed_weights, packed_weights_of_winograd_own)

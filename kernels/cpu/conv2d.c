@@ -1,5 +1,5 @@
 /* conv2d.c - conv2d, conv_transpose2d and conv2d_weight_grad: oneDNN's kernels where it has fast ones, our own
- * (conv_gemm.c, conv_weights.c, conv_narrow.c, conv_depthwise.c, matmul_thin.c) elsewhere.
+ * (conv_winograd.c, conv_gemm.c, conv_weights.c, conv_narrow.c, conv_depthwise.c, matmul_thin.c) elsewhere.
  *
  * Activations of 16 channels and more are C16; fewer channels stay PLAIN and are blocked in the workspace for
  * kernels that need that.  Weights lie plain in the store; what a kernel reads is a packed copy that the plan keeps
@@ -14,6 +14,7 @@
 #include "kernels/cpu/conv_gemm.h"
 #include "kernels/cpu/conv_narrow.h"
 #include "kernels/cpu/conv_weights.h"
+#include "kernels/cpu/conv_winograd.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/matmul_thin.h"
 #include "kernels/cpu/onednn.h"
@@ -23,27 +24,33 @@ typedef struct Pack {
     struct Pack *next;
     const uint64_t *entry;       /* the version counter of a store entry stands for the entry */
     uint64_t version;            /* of the copy; UINT64_MAX: none yet */
-    const OnednnConv *like;
+    const OnednnConv *like;      /* NULL: conv_winograd.c's, for a direction */
+    ConvDirection direction;
     void *data;
     int users;
 } Pack;
 
-static Pack *pack_take(KernelCall *k, const uint64_t *entry, const OnednnConv *plan)
+static bool packs_alike(const Pack *p, const OnednnConv *plan, ConvDirection direction)
+{
+    return plan && p->like ? onednn_conv_packs_alike(p->like, plan) : !plan && !p->like && p->direction == direction;
+}
+
+static Pack *pack_take(KernelCall *k, const uint64_t *entry, const OnednnConv *plan, ConvDirection direction,
+                       size_t bytes)
 {
     Pack **list = (Pack **)k->shared;
     for (Pack *p = *list; p; p = p->next)
-        if (p->entry == entry && onednn_conv_packs_alike(p->like, plan)) {
+        if (p->entry == entry && packs_alike(p, plan, direction)) {
             p->users++;
             return p;
         }
-    size_t bytes = onednn_conv_packed_bytes(plan);
     Pack *p = must_zalloc(sizeof *p);
     if (posix_memalign(&p->data, 64, bytes)) {
         free(p);
         fail("no memory for %.1f MiB of packed weights: use a smaller preset", (double)bytes / 1048576);
         return NULL;
     }
-    *p = (Pack){*list, entry, UINT64_MAX, plan, p->data, 1};
+    *p = (Pack){*list, entry, UINT64_MAX, plan, direction, p->data, 1};
     *list = p;
     k->state_bytes += bytes;
     return p;
@@ -67,8 +74,9 @@ typedef struct Conv {
     ConvShape shape;
     ConvDirection direction;
     int x, w, y;                 /* operands; the missing one is the result */
-    /* conv_gemm.c, matmul_thin.c, conv_weights.c (twice), conv_narrow.c, conv_depthwise.c, onednn.c */
-    enum { OWN, LINEAR, SMALL_MAP, SMALL_MAP_BF16, NARROW, DEPTHWISE, ONEDNN } path;
+    /* conv_gemm.c, matmul_thin.c, conv_weights.c (twice), conv_narrow.c, conv_depthwise.c, conv_winograd.c,
+     *, onednn.c */
+    enum { OWN, LINEAR, SMALL_MAP, SMALL_MAP_BF16, NARROW, DEPTHWISE, WINOGRAD_OWN, ONEDNN } path;
     OnednnConv *plan;
     Pack *pack;                  /* NULL: weights are packed into the workspace, or not at all */
     bool pack_here, block_x, block_y;
@@ -100,6 +108,25 @@ static bool winograd_pays(const ConvShape *s)
     return s->kernel_h == 3 && s->kernel_w == 3 && s->stride == 1 && s->dilation == 1 && s->groups == 1 &&
            s->channels >= 32 && s->filters >= 32 && tiles >= 32 &&
            2 * s->batch * s->out_height * s->out_width >= 16 * tiles;
+}
+
+/* Our own.  Its weights take 4 (3x3) or 6.25 times (4x4) the memory, which must be written once a step and read for
+ * every use, or written and read for the gradient; that takes tiles enough.  At stride 1 oneDNN's is as fast with few
+ * channels, whose transforms count for more, and for the gradient of weights on large maps. */
+static bool winograd_own_pays(const ConvShape *s, ConvDirection direction)
+{
+    int64_t tiles = winograd_tiles(s), least = s->stride == 2 ? 32 : 128;
+    bool to_weights = direction == CONV_BACKWARD_WEIGHTS;
+    return conv_winograd_takes(s) && s->channels >= least && s->filters >= least &&
+           2 * s->batch * s->out_height * s->out_width >= 16 * tiles &&
+           tiles >= (s->stride == 2 && to_weights ? 64 : 32) && (s->stride == 2 || !to_weights || tiles <= 256);
+}
+
+/* Where oneDNN's Winograd would be taken and is not to be had: version 3 has none. */
+static bool winograd_missing(const ConvShape *s, ConvDirection direction)
+{
+    return winograd_pays(s) && !onednn_conv_possible(&(OnednnConvSpec){.shape = *s, .direction = direction, .x = C16,
+                                                                       .y = C16, .winograd = true});
 }
 
 /* The gradient of weights from maps of 16x16 and less: up to 2.5 times faster than oneDNN's direct kernels where there
@@ -190,13 +217,17 @@ static void choose_onednn(KernelCall *k, Conv *c, bool bias)
 /* Sets path, plan and the algorithm's name. */
 static void conv_choose(KernelCall *k, Conv *c, bool bias)
 {
-    static const char *const names[] = {"own", "linear", "small-map", "small-map-bf16", "narrow", "depthwise"};
+    static const char *const names[] = {"own", "linear", "small-map", "small-map-bf16", "narrow", "depthwise",
+                                        "winograd-own"};
     const ConvShape *s = &c->shape;
     Format x = tensor_of(k, c->x)->format, y = tensor_of(k, c->y)->format;
     bool both_blocked = x == C16 && y == C16, both_halves = x == C16_BF16 && y == C16_BF16;
     bool depthwise = conv_depthwise_serves(s, x, y);
     if (x == PLAIN && y == PLAIN && linear_pays(s, c->direction) && wanted(k, "linear", true))
         c->path = LINEAR;
+    else if (both_blocked && conv_winograd_takes(s) &&
+             wanted(k, "winograd-own", winograd_own_pays(s, c->direction) || winograd_missing(s, c->direction)))
+        c->path = WINOGRAD_OWN;
     else if (c->direction == CONV_BACKWARD_WEIGHTS && both_blocked && conv_weights_takes(s, false) &&
              wanted(k, "small-map", small_map_pays(s, k->precision == PRECISION_BF16)))
         c->path = SMALL_MAP;
@@ -245,7 +276,8 @@ static int conv_prepare(KernelCall *k, ConvDirection direction, int x, int w, in
     k->state_bytes = sizeof *c;
     conv_choose(k, c, direction != CONV_BACKWARD_WEIGHTS && k->nin > 2 && tensor_here(&k->in[2]));
     size_t total = 0;
-    if (c->path != ONEDNN) {
+    bool winograd = c->path == WINOGRAD_OWN;
+    if (c->path != ONEDNN && !winograd) {
         k->workspace_bytes = c->path == SMALL_MAP        ? conv_weights_workspace(s, false)
                              : c->path == SMALL_MAP_BF16 ? conv_weights_workspace(s, true)
                              : c->path == NARROW         ? conv_narrow_workspace(s)
@@ -253,22 +285,23 @@ static int conv_prepare(KernelCall *k, ConvDirection direction, int x, int w, in
                              : c->path == OWN            ? conv_gemm_workspace(s, direction, c->threads) : 0;
         return 0;
     }
-    room(&total, onednn_conv_workspace(c->plan));
+    room(&total, winograd ? conv_winograd_workspace(s, direction) : onednn_conv_workspace(c->plan));
     if (c->block_x)
         c->at_x = room(&total, blocked_bytes(s->batch, s->channels, s->height * s->width));
     if (c->block_y)
         c->at_y = room(&total, blocked_bytes(s->batch, s->filters, s->out_height * s->out_width));
-    if (!onednn_conv_packs_nothing(c->plan)) {
+    if (winograd ? direction != CONV_BACKWARD_WEIGHTS : !onednn_conv_packs_nothing(c->plan)) {
         const uint64_t *entry = tensor_of(k, w)->version;
+        size_t bytes = winograd ? conv_winograd_packed_bytes(s, direction) : onednn_conv_packed_bytes(c->plan);
         if (direction != CONV_BACKWARD_WEIGHTS && entry) {
-            c->pack = pack_take(k, entry, c->plan);
+            c->pack = pack_take(k, entry, c->plan, direction, bytes);
             if (!c->pack) {
                 conv_release(k);
                 return -1;
             }
         } else {
             c->pack_here = true;
-            c->at_w = room(&total, onednn_conv_packed_bytes(c->plan));
+            c->at_w = room(&total, bytes);
         }
     }
     k->workspace_bytes = total;
@@ -335,7 +368,16 @@ static void run_linear(KernelCall *k, const Conv *c)
         add_bias(FLOATS(k->out[0]), PLAIN, s->batch, s->channels, s->height * s->width, bias);
 }
 
-static void run_plan(KernelCall *k, const Conv *c)
+static int pack(const Conv *c, const float *w, void *packed)
+{
+    if (c->path == ONEDNN)
+        return onednn_conv_pack(c->plan, w, packed);
+    conv_winograd_pack(&c->shape, c->direction, w, packed, c->threads);
+    return 0;
+}
+
+/* oneDNN's and conv_winograd.c's kernels. */
+static void run_packed(KernelCall *k, const Conv *c)
 {
     const ConvShape *s = &c->shape;
     const Tensor *tx = tensor_of(k, c->x), *tw = tensor_of(k, c->w), *ty = tensor_of(k, c->y);
@@ -351,13 +393,16 @@ static void run_plan(KernelCall *k, const Conv *c)
     if (c->block_y && !forward)
         narrow_to_blocked(FLOATS(*ty), y, s->batch, s->filters, y_pixels);
     if (c->pack && c->pack->version != *tw->version) {
-        bad = onednn_conv_pack(c->plan, FLOATS(*tw), w);
+        bad = pack(c, FLOATS(*tw), w);
         c->pack->version = *tw->version;
     } else if (c->pack_here && !to_weights) {
-        bad = onednn_conv_pack(c->plan, FLOATS(*tw), w);
+        bad = pack(c, FLOATS(*tw), w);
     }
     const float *bias = bias_of(k, c);
-    bad = bad || onednn_conv_run(c->plan, x, w, forward ? bias : NULL, y, workspace);
+    if (c->path == WINOGRAD_OWN)
+        conv_winograd_run(s, c->direction, x, w, forward ? bias : NULL, y, c->threads, workspace);
+    else
+        bad = bad || onednn_conv_run(c->plan, x, w, forward ? bias : NULL, y, workspace);
     if (c->pack_here && to_weights)
         bad = bad || onednn_conv_unpack(c->plan, w, FLOATS(*tw));
     if (bad)
@@ -373,8 +418,8 @@ static void run_plan(KernelCall *k, const Conv *c)
 static void conv_run(KernelCall *k)
 {
     const Conv *c = k->state;
-    if (c->path == ONEDNN)
-        run_plan(k, c);
+    if (c->path == ONEDNN || c->path == WINOGRAD_OWN)
+        run_packed(k, c);
     else if (c->path == LINEAR)
         run_linear(k, c);
     else if (c->path == NARROW)
@@ -425,7 +470,7 @@ static bool bf16_pays(const FormatChoice *f, ConvDirection direction, const Conv
     enum { MANY_TILES = 128 };
     if (f->precision != PRECISION_BF16 || x != C16 || y != C16 || s->groups > 1)
         return false;
-    if (winograd_pays(s) && winograd_tiles(s) >= MANY_TILES)
+    if ((winograd_pays(s) || winograd_own_pays(s, direction)) && winograd_tiles(s) >= MANY_TILES)
         return false;
     if (direction == CONV_BACKWARD_WEIGHTS && (small_map_bf16_pays(s) || small_map_pays(s, true)))
         return small_map_bf16_pays(s);
@@ -463,13 +508,13 @@ static void formats_weights(FormatChoice *f)
 
 KERNEL(conv2d, cpu) = {
     .run = conv_run, .prepare = prepare_forward, .release = conv_release, .formats = formats_forward,
-    .algorithms = "direct winograd linear depthwise own",
+    .algorithms = "direct winograd winograd-own linear depthwise own",
 };
 KERNEL(conv_transpose2d, cpu) = {
     .run = conv_run, .prepare = prepare_transpose, .release = conv_release, .formats = formats_transpose,
-    .algorithms = "direct winograd narrow linear depthwise own",
+    .algorithms = "direct winograd winograd-own narrow linear depthwise own",
 };
 KERNEL(conv2d_weight_grad, cpu) = {
     .run = conv_run, .prepare = prepare_weights, .release = conv_release, .formats = formats_weights,
-    .algorithms = "direct winograd small-map small-map-bf16 linear depthwise own",
+    .algorithms = "direct winograd winograd-own small-map small-map-bf16 linear depthwise own",
 };
