@@ -75,7 +75,7 @@ typedef struct Conv {
     ConvDirection direction;
     int x, w, y;                 /* operands; the missing one is the result */
     /* conv_gemm.c, matmul_thin.c, conv_weights.c (twice), conv_narrow.c, conv_depthwise.c, conv_winograd.c,
-     *, onednn.c */
+     * onednn.c */
     enum { OWN, LINEAR, SMALL_MAP, SMALL_MAP_BF16, NARROW, DEPTHWISE, WINOGRAD_OWN, ONEDNN } path;
     OnednnConv *plan;
     Pack *pack;                  /* NULL: weights are packed into the workspace, or not at all */
