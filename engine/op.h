@@ -155,6 +155,7 @@ typedef struct Tensor {
     Format format;
     Shape shape;           /* logical; rank -1 for absent operands */
     const uint64_t *version;   /* of a store entry, raised at each change; NULL for computed values */
+    bool updated;              /* by the plan itself: each of its runs sees another version of the entry */
 } Tensor;
 size_t tensor_bytes(const Tensor *t, int real_bytes);   /* physical, padding included */
 static inline bool tensor_here(const Tensor *t) { return t->shape.rank >= 0; }

@@ -30,8 +30,11 @@ static Tensor tensor_of(const Plan *plan, int v)
         return (Tensor){.shape = {.rank = -1}};
     const Value *x = &plan->q->values[v];
     Tensor t = {.dtype = x->dtype, .format = x->format, .shape = x->shape};
-    if (x->from == FROM_STORE)
+    if (x->from == FROM_STORE) {
         t.version = &plan->q->store->entries[x->source]->version;
+        for (int u = 0; u < plan->q->nupdates && !t.updated; u++)
+            t.updated = plan->q->updates[u].entry == x->source;
+    }
     return t;
 }
 

@@ -331,4 +331,44 @@ TEST(packed_weights_of_winograd_own)
     share_and_follow("winograd-own", 4, 1, 3);
 }
 
-TEST_MAIN("conv2d kernels", random_shapes, winograd_own, packed_weights, packed_weights_of_winograd_own)
+/* Weights that the plan updates are packed anew each run, into the scratch that all ops share. */
+TEST(updated_weights_take_no_memory_of_their_own)
+{
+    device = device_open("cpu");
+    HAVE(device);
+    Shape in[] = {SHAPE(8, 32, 16, 16), SHAPE(32, 32, 4, 4), {.rank = -1}};
+    uint64_t version = 1, weights = 32 * 32 * 16;
+    Call c = {0};
+    call_open(&c, "conv2d", in, 3, SHAPE(8, 32, 8, 8), 
+              (Conv2dAttrs){.stride = 2, .padding = 1, .dilation = 1, .groups = 1}, "winograd-own");
+    c.in[0].format = c.out[0].format = C16;
+    c.in[1].version = &version;
+    c.in[1].updated = true;
+    MUST(c.k.kernel->prepare(&c.k));
+    if (strcmp(c.k.chosen, "winograd-own"))
+        SKIP("no blocks of 16 channels here");
+    ck_assert_uint_lt(c.k.state_bytes, weights * 4);
+    ck_assert_uint_gt(c.k.workspace_bytes, weights * 4);
+    Random r = random_stream(7, "packed", 0);
+    float *x = normals(&r, in[0]), *w = normals(&r, in[1]);
+    fill(&c.in[0], x);
+    fill(&c.in[1], w);
+    call_run(&c);
+    float first = *(float *)c.out[0].data;
+    for (uint64_t i = 0; i < weights; i++)
+        ((float *)c.in[1].data)[i] *= 2;
+    free(c.out[0].data);
+    call_run(&c);
+    ck_assert(first != 0 && *(float *)c.out[0].data == 2 * first);
+    c.k.kernel->release(&c.k);
+    ck_assert_ptr_null(c.shared);
+    free(c.in[0].data);
+    free(c.in[1].data);
+    free(c.out[0].data);
+    free(x);
+    free(w);
+    device_close(device);
+}
+
+TEST_MAIN("conv2d kernels", random_shapes, winograd_own, packed_weights, packed_weights_of_winograd_own,
+          updated_weights_take_no_memory_of_their_own)

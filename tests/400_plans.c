@@ -670,6 +670,37 @@ TEST(profiles_and_traces)
     unlink(path);
 }
 
+/* Kernels keep no copies of weights that the plan itself changes: they are told which. */
+TEST(kernels_hear_what_the_plan_updates)
+{
+    Store *s = store_create("cpu", 1);
+    Prog *p = prog_create(s);
+    Val x = prog_input(p, "x", F32, SHAPE(2, 3)), rate = prog_input(p, "rate", F32, SHAPE(1));
+    Val w = prog_param(p, "w", SHAPE(3, 4), (Init){INIT_NORMAL, 1});
+    Val frozen = prog_param(p, "frozen", SHAPE(4, 5), (Init){INIT_NORMAL, 1});
+    Val y = op_matmul(op_matmul(x, w, NONE, (MatmulAttrs){0}), frozen, NONE, (MatmulAttrs){0});
+    Plan *reads = plan_must(p, VALS(y), (Vals){0});
+    Plan *trains = plan_must(p, VALS(y), sgd(op_mean(op_square(y)), VALS(w), rate, (SgdOpts){0}));
+    for (int i = 0; i < 2; i++) {
+        const Plan *plan = i ? trains : reads;
+        int updated = 0, stored = 0;
+        for (int n = 0; n < plan->nsteps; n++)
+            for (int k = 0; k < plan->steps[n].call.nin; k++) {
+                const Tensor *in = &plan->steps[n].call.in[k];
+                stored += in->version != NULL && shape_count(in->shape) > 1;
+                updated += in->updated;
+                ck_assert(!in->updated || shape_equal(in->shape, SHAPE(3, 4)));
+            }
+        ck_assert_int_ge(stored, 2);
+        ck_assert_msg(i ? updated > 0 : !updated, "plan %d: %d operands are said to be updated", i, updated);
+    }
+    plan_free(reads);
+    plan_free(trains);
+    prog_free(p);
+    store_free(s);
+}
+
 TEST_MAIN("plans", updates_read_old_values, updates_by_ops_that_mix_elements, runs_repeat,
           arena_grows_under_running_plans, states_advance, inputs_are_shared_and_kept, new_weights_are_seen,
-          cuda_runs_neither_allocate_nor_wait, replay_sees_changed_data, first_bad_op_is_named, profiles_and_traces)
+          cuda_runs_neither_allocate_nor_wait, replay_sees_changed_data, first_bad_op_is_named, profiles_and_traces,
+          kernels_hear_what_the_plan_updates)

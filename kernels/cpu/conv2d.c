@@ -291,7 +291,8 @@ static int conv_prepare(KernelCall *k, ConvDirection direction, int x, int w, in
     if (c->block_y)
         c->at_y = room(&total, blocked_bytes(s->batch, s->filters, s->out_height * s->out_width));
     if (winograd ? direction != CONV_BACKWARD_WEIGHTS : !onednn_conv_packs_nothing(c->plan)) {
-        const uint64_t *entry = tensor_of(k, w)->version;
+        /* Winograd's are several times as large: where a step changes them anyway they need not be kept. */
+        const uint64_t *entry = winograd && tensor_of(k, w)->updated ? NULL : tensor_of(k, w)->version;
         size_t bytes = winograd ? conv_winograd_packed_bytes(s, direction) : onednn_conv_packed_bytes(c->plan);
         if (direction != CONV_BACKWARD_WEIGHTS && entry) {
             c->pack = pack_take(k, entry, c->plan, direction, bytes);
