@@ -327,7 +327,8 @@ static void report(Bench *b, const Facts *facts, int n)
            flop.q3, byte.median, byte.q1, byte.q3);
     for (int p = 0; p < 3; p++)
         if (b->products[p] > 0)
-            printf("%s%s %.1f GFLOP/s", p ? ", " : "products, best: ", precision_name((Precision)p), b->products[p] / 1e9);
+            printf("%s%s %.1f GFLOP/s", p ? ", " : "products, best: ", precision_name((Precision)p),
+                   b->products[p] / 1e9);
     printf("\n\n");
     table_print(table, stdout);
     table_free(table);

@@ -2,8 +2,8 @@
  *
  * A stride of 2 splits x into four phases, x_p(i) = x(2i + p - 1) along either axis, and the kernel alike, k = 2a + p:
  * y(o) = sum over p, a of w_p(a) x_p(o + a), a 2x2 convolution at stride 1 of four times the channels.  A stride of 1
- * has one phase, with three taps.  Tiles of 4 results are made from 5 or 6 points (Toom-Cook on polynomials, as Winograd,
- * "Arithmetic Complexity of Computations", 1980, and Lavin, Gray, "Fast Algorithms for Convolutional Neural Networks",
+ * has one phase, with three taps.  Tiles of 4 results are made from 5 or 6 points (Toom-Cook on polynomials: Winograd,
+ * "Arithmetic Complexity of Computations", 1980; Lavin, Gray, "Fast Algorithms for Convolutional Neural Networks",
  * 2015): with the matrices below
  *   y = a^T ((g w) (b x)),  x's gradient b^T ((g w) (a y)),  w's gradient g^T ((b x) (a y)),
  * in two dimensions both ways, products point by point, sums over channels and phases, filters, or tiles: 25 or 36
