@@ -114,7 +114,7 @@ if [ -n "$nvcc" ]; then
             if [ $? = 77 ]; then good "the bundle, elsewhere: nothing to test on"; else bad "the bundle's check" "$log/step"; fi
             step "a CPU test of the bundle, elsewhere" in_bundle build/tests/220_basic_ops
             step "cuDNN describes convolutions as we mean them, without a GPU" in_bundle build/tests/222_vendor
-            skip "no GPU: every kernel was compiled for sm_75, sm_80 and sm_90 and run in the emulator; cuDNN and cuBLAS were linked, never called; make check-gpu and make bench-gpu wait for a GPU"
+            skip "no GPU: every kernel was compiled for sm_75 and sm_90 and run in the emulator; cuDNN and cuBLAS were linked, never called; make check-gpu and make bench-gpu wait for a GPU"
         else skip "a GPU is here: make check-gpu runs the tests on it, make bench-gpu times it"; fi
     fi
 else
