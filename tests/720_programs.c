@@ -135,8 +135,10 @@ static char *stage_in(const char *run, const char *name)
     char *stages = in(run, "stages"), *found = NULL;
     DIR *d = opendir(stages);
     for (struct dirent *e; d && (e = readdir(d));)
-        if (!strncmp(e->d_name, name, strlen(name)) && !found)
-            found = in(stages, e->d_name);
+        if (!strncmp(e->d_name, name, strlen(name)) && (!found || strstr(found, ".part"))) {
+            free(found);
+            found = in(stages, e->d_name);   /* a finished one, if there is one: folders have no order */
+        }
     if (d)
         closedir(d);
     free(stages);
