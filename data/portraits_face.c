@@ -7,15 +7,22 @@ Lips sitter_lips(const Sitter *s, float x)
 {
     const PortraitPerson *p = s->person;
     Lips q;
-    q.m = absf(x) / p->mouth_width;
-    float in = maxf(1 - q.m * q.m, 0), edge = root(in), wave = 1 + p->mouth_wave;
-    q.middle = s->mouth_y + p->mouth_corner * q.m * q.m;
+    q.m = absf(x) / (p->mouth_width * (1 + .08f * sitter_side(s, x, 1)));
+    float along = x / p->mouth_width;
+    /* a smile pulls the line between the lips straight */
+    float in = maxf(1 - q.m * q.m, 0), edge = root(in), taut = clampf(s->look->smile + s->look->mouth_open, 0, 1);
+    float wave = (1 + p->mouth_wave) * (1 - .8f * taut);
+    q.middle = s->mouth_y + (p->mouth_corner + .12f * sitter_side(s, x, 2)) * q.m * q.m;
     q.middle += wave * (.06f * hill((q.m - .36f) / .5f) - .08f * hill(q.m / .35f)) - .05f * p->mouth_wave * in;
+    q.top = q.bottom = q.middle;
+    if (in <= 0)   /* beside the mouth there is but the line's end */
+        return q;
     float bow = 1 - .8f * p->lip_bow * hill(q.m / .26f) + .14f * hill((q.m - .27f) / .36f);
     float thin = 1 - .28f * maxf(s->look->smile, 0);   /* a smile stretches the lips */
-    q.middle += .07f * in * sitter_course(s, 2.2f * q.m, 6);
-    float upper = thin * p->lip_upper * (1 + .3f * sitter_course(s, 2.4f * q.m, 7));
-    float lower = thin * p->lip_lower * (1 + .25f * sitter_course(s, 2.2f * q.m, 8));
+    q.middle += (1 - .6f * taut) * .14f * in * sitter_course(s, 1.5f * along, 6, 1)
+              + .06f * in * noise(x + s->offset, 41.5f);
+    float upper = thin * p->lip_upper * (1 + .38f * sitter_course(s, 1.6f * along, 7, 1));
+    float lower = thin * p->lip_lower * (1 + .32f * sitter_course(s, 1.5f * along, 8, 1));
     q.top = q.middle + upper * (.68f * in + .32f * edge) * bow;
     q.bottom = q.middle - lower * (.45f * in + .55f * edge);
     return q;
@@ -35,19 +42,24 @@ Lids sitter_lids(const Sitter *s, float x, float y)
     const PortraitLook *l = s->look;
     Lids q;
     float ex = absf(x) - p->eye_spacing, fold = p->eye_fold;
-    q.u = ex / p->eye_width;
-    q.v = y - p->eye_tilt * ex;
+    q.u = ex / (p->eye_width * (1 + .06f * sitter_side(s, x, 3)));
+    q.v = q.top = q.bottom = q.crease = 0;
+    if (absf(q.u) > LIDS_END)
+        return q;
+    q.v = y - (p->eye_tilt + .045f * sitter_side(s, x, 4)) * ex - .09f * sitter_side(s, x, 5);
     float smile = maxf(l->smile, 0), round = clampf(p->eye_round, -1, 1);
-    float up = .47f * p->eye_opening * (1 + .14f * l->brow_raise);
-    float low = .38f * p->eye_opening * (1 + .35f * clampf(p->lid_low, -1, 1)) * (1 - .28f * smile);
-    up *= 1 + .28f * sitter_course(s, 1.5f * q.u, 1);
-    low *= 1 + .30f * sitter_course(s, 1.5f * q.u, 2);
+    float up = .52f * p->eye_opening;
+    up *= (1 + .14f * l->brow_raise) * (1 - .30f * l->squint);
+    float low = .38f * p->eye_opening * (1 + .35f * clampf(p->lid_low, -1, 1));
+    low *= (1 - .20f * smile) * (1 - .45f * l->squint);
+    up *= 1 + .12f * sitter_side(s, x, 6) + .38f * sitter_course(s, 1.5f * q.u, 1, x);
+    low *= 1 + .42f * sitter_course(s, 1.5f * q.u, 2, x);
     float open = up * lid_arch(q.u, clampf(p->eye_peak, -.7f, .7f), round);
     q.bottom = -low * lid_arch(q.u, .22f, .6f * round);
     open -= .35f * fold * up * ramp(-.25f, -1, q.u);   /* the fold hides the inner corner */
     q.top = mixf(maxf(open, q.bottom), q.bottom + .02f, l->lid_close);
     float rise = p->lid_crease * (1 - .55f * p->lid_hood * ramp(-.4f, .9f, q.u)) * (1 - .75f * fold);
-    rise *= 1 + .5f * sitter_course(s, 1.3f * q.u, 3);
+    rise *= 1 + .65f * sitter_course(s, 1.3f * q.u, 3, x);
     q.crease = q.top + rise * (1 - .3f * absf(q.u)) * (1 - .4f * l->lid_close) + .3f * l->lid_close;
     return q;
 }
@@ -59,15 +71,17 @@ Lids sitter_lids(const Sitter *s, float x, float y)
 float nose_relief(const Sitter *s, float x, float y)
 {
     const PortraitPerson *p = s->person;
-    float ax = absf(x), t = (s->nasion_y - y) / (s->nasion_y - s->tip_y), forward = p->tip_forward;
+    float t = (s->nasion_y - y) / (s->nasion_y - s->tip_y), forward = p->tip_forward;
+    /* few noses are straight */
+    float middle = .32f * ramp(-.2f, .4f, t) * noise(1.3f * t + 1.61f * s->offset, 77.5f), ax = absf(x - middle);
     float below = maxf(s->tip_y - y, 0), drop = maxf(s->tip_y - s->base_y, .25f), hang = p->columella;
 
     float from = .22f + .48f * p->bridge_height, to = forward - .22f - .10f * p->tip_round;
     float bridge = mixf(from, to, clampf(t * (.75f + .25f * t), 0, 1)) + p->nose_hump * hill((t - .42f) / .5f);
-    bridge += .16f * sitter_course(s, 2.6f * t, 4);
+    bridge += .22f * sitter_course(s, 2.6f * t, 4, 1);
     bridge *= ramp(-.75f, .15f, t) * ramp(drop + .15f, -.1f, below);
     float width = mixf(1.95f * p->bridge_width, 1.05f * p->bridge_width + .55f, ramp(.3f, 1, t));
-    width *= 1 + .22f * sitter_course(s, 2.2f * t, 5);
+    width *= 1 + .30f * sitter_course(s, 2.2f * t, 5, x - middle);
     float cut = maxf(1 - sqr(ax / (width * (1 + .45f * ramp(.25f, -.35f, t)))), 0);
     /* a foot wider than the bridge leads over to the cheeks */
     float foot_height = 1.9f - .35f * s->base_y;
@@ -78,7 +92,9 @@ float nose_relief(const Sitter *s, float x, float y)
     float under = below > 0 ? (forward - .15f) * sqr(below / (drop + .12f + hang)) : .42f * sqr((y - s->tip_y) / size);
     z = soft_max(z, maxf(forward + .12f - .55f * size * dx * dx - under, -1), .22f);
 
-    float ws = p->wing_size, wing_y = s->base_y + .50f + p->wing_up, wing_x = p->nose_width - .60f * ws;
+    float ws = p->wing_size * (1 + .12f * sitter_side(s, x, 10)), wing_y = s->base_y + .50f + p->wing_up;
+    wing_y += .12f * sitter_side(s, x, 11);
+    float wing_x = p->nose_width * (1 + .06f * sitter_side(s, x, 12)) - .60f * ws;
     float wing = sqr((ax - wing_x) / (.74f * ws)) + sqr((y - wing_y) / (y > wing_y ? .86f * ws : .62f * ws));
     z = soft_max(z, maxf((.46f * forward + .12f) * (1 - wing), -1), .12f);
 

@@ -40,7 +40,7 @@ static Style style_of(const PortraitPerson *p, const PortraitLook *l)
     s.side *= longer;
     s.lift *= fuller;
     s.lift_side *= fuller;
-    if (s.is_long && (p->grain >> 4 & 3) == 0)
+    if (s.is_long && (p->grain >> 4 & 7) == 0)
         s.fringe = .8f;
     if (s.is_long && l->hair_tied < .3f) {   /* combed to a knot at the back: what shows is smooth and short */
         s.top = 14;
@@ -293,7 +293,7 @@ void sitter_beard(const Sitter *s, float x, float y, float *beard, float *stubbl
     Lips q = sitter_lips(s, x);
     int on_lip = q.m < 1.04f && y < q.top + .10f && y > q.bottom - .10f;
     /* cheeks below a line from the ear to the mouth, down to the jaw */
-    float line = base - 1.1f + 4.3f * ramp(4.0f, 6.8f, ax);
+    float line = base - 1.1f + p->beard_line + 4.3f * ramp(4.0f, 6.8f, ax);
     float jaw = s->chin_y - .2f + 3.2f * sqr(ax / (.5f * p->jaw_width));
     float cheek = ramp(.8f, -.7f, y - line + ragged) * ramp(jaw - 1.5f, jaw + .7f, y);
     /* the moustache follows the lip and droops past its corners */
@@ -305,7 +305,9 @@ void sitter_beard(const Sitter *s, float x, float y, float *beard, float *stubbl
     float chin = ramp(p->mouth_width + .3f, p->mouth_width - .5f, ax) * ramp(.5f, -.3f, y - mouth);
     float lower = cheek * below * ramp(.2f, -.7f, y - mouth - 1.4f * ramp(2, 4, ax));
     float area = on_lip ? 0 : maxf(lower, .95f * above);
+    area *= 1 - p->beard_patchy * ramp(-.1f, .5f, noise(.8f * x + s->offset, .7f * y + 31));
     *stubble = area * s->man;
+    area *= p->beard_dense;
     switch (p->beard) {
     case PORTRAIT_SHORT_BEARD: *beard = .55f * area; break;
     case PORTRAIT_FULL_BEARD: *beard = area; break;
@@ -322,7 +324,7 @@ static void build_beard(Canvas *c, const Sitter *s)
     if (p->beard == PORTRAIT_NO_BEARD || s->man <= 0)
         return;
     Grain g = {mix_bits(p->grain ^ 0x51u)};
-    float length = p->beard == PORTRAIT_FULL_BEARD ? 1.5f : p->beard == PORTRAIT_SHORT_BEARD ? .35f : .75f;
+    float length = p->beard == PORTRAIT_FULL_BEARD ? 1.1f : p->beard == PORTRAIT_SHORT_BEARD ? .35f : .75f;
     int n = (int)(5200 * clampf(s->density / 9, .15f, 1.3f)), cells = c->rows * c->columns;
     for (int i = 0; i < n; i++) {
         int o = (int)(grain_unit(&g) * (float)cells);
@@ -333,7 +335,9 @@ static void build_beard(Canvas *c, const Sitter *s)
         if (beard < .3f + .5f * pick)
             continue;
         Vec points[3], normals[3], normal = c->mesh_normal[o];
-        Vec way = unit(add(vec(.25f * (face.x > 0 ? 1 : -1), -1, .1f), add(scale(d, .5f), scale(normal, .35f))));
+        /* a moustache is combed aside */
+        float apart = face.y > s->mouth_y ? 1.1f * clampf(absf(face.x), 0, 1) : .25f;
+        Vec way = unit(add(vec(apart * (face.x > 0 ? 1 : -1), -1, .1f), add(scale(d, .5f), scale(normal, .35f))));
         for (int k = 0; k < 3; k++) {
             points[k] = along(along(c->mesh[o], normal, .03f), way, .5f * own * (float)k);
             normals[k] = normal;
@@ -360,7 +364,7 @@ static void build_glasses(Canvas *c, const Sitter *s)
 {
     const PortraitPerson *p = s->person;
     const PortraitLook *l = s->look;
-    if (l->glasses > .14f)
+    if (l->glasses > PORTRAIT_GLASSES)
         return;
     enum { RIM = 41 };
     Vec rim[RIM], line[8];

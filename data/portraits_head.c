@@ -11,8 +11,20 @@ static Vec skin_colour(const PortraitPerson *p)
 {
     /* Two pigments: melanin absorbs towards blue, blood in the green. */
     float m = p->melanin, blood = p->redness - 0.5f;
-    Vec c = vec(.72f * exponential(-1.60f * m), .44f * exponential(-2.08f * m), .305f * exponential(-2.45f * m));
-    return times(c, vec(1 - .015f * p->yellow, 1 - .15f * blood, 1 - .13f * blood - .06f * p->yellow));
+    Vec c = vec(.71f * exponential(-1.62f * m), .46f * exponential(-2.05f * m), .345f * exponential(-2.35f * m));
+    return times(c, vec(1 - .015f * p->yellow, 1 - .23f * blood, 1 - .20f * blood - .06f * p->yellow));
+}
+
+static void person_courses(Sitter *s)
+{
+    for (int kind = 0; kind < COURSES; kind++)
+        for (int half = 0; half < 2; half++)
+            for (int i = 0; i < COURSE_POINTS; i++) {
+                float at = COURSE_LOW + (float)i / COURSE_FINE + 1.61f * s->offset, row = 3.7f * (float)kind + .5f;
+                float own = at + (half ? 23.4f : 51.2f);
+                s->course[kind][half][i] = 1.2f * noise(at, row) + noise(own, row + 130)
+                                         + .7f * noise(2.1f * own, row + 260);
+            }
 }
 
 void sitter_init(Sitter *s, const PortraitPerson *p, const PortraitLook *l, int samples)
@@ -29,17 +41,20 @@ void sitter_init(Sitter *s, const PortraitPerson *p, const PortraitLook *l, int 
     s->chin_y = s->mouth_y - p->chin_height * p->face_long;
     s->eye_z = -2.42f - p->eye_depth;
     s->offset = (float)(p->grain & 0xfffu) * 1.37f;
+    person_courses(s);
     s->man = clampf(p->sex * 0.9f, 0, 1);
     person_tone(p, s->tone_light, s->tone_red);
     s->key = mixf(c->key_low, c->key_high, l->light_power);
     s->ambient = c->ambient * (.95f - .5f * l->light_power);
     s->skin = skin_colour(p);
     skin_spots(s);
+    face_lines(s);
     s->hair = hair_colour(p);
     s->skull_radius = vec(0.5f * p->head_width, p->head_top - SKULL_Y, -SKULL_Z);
     s->skull_back = p->head_depth + SKULL_Z;
-    s->eye_shift[0] = person_warp(p, -p->eye_spacing, 0);
-    s->eye_shift[1] = person_warp(p, p->eye_spacing, 0);
+    /* half of it: how far eyes lie apart is a number of its own */
+    s->eye_shift[0] = scale(person_warp(p, -p->eye_spacing, 0), .5f);
+    s->eye_shift[1] = scale(person_warp(p, p->eye_spacing, 0), .5f);
 
     float yaw = l->yaw * c->pose, pitch = -l->pitch * c->pose, roll = -l->roll * c->pose;
     float cy = cosine(yaw), sy = sine(yaw), cp = cosine(pitch), sp = sine(pitch), cr = cosine(roll), sr = sine(roll);
@@ -85,7 +100,7 @@ static int face_hills(const Sitter *s, Hill *h)
     HILL(2.9f, 1.75f, 3.6f, 1.5f, p->brow_ridge + .10f, 1);
     HILL(0, 2.1f, 2.6f, 1.6f, .3f * p->brow_ridge, 0);
     HILL(6.3f, 2.9f, 2.2f, 4.4f, -.32f - .8f * p->temple, 1);
-    HILL(ex, .25f, 3.4f, 2.3f, -(.50f + .8f * p->eye_depth), 1);
+    HILL(ex, .25f, 3.4f, 2.3f, -(.40f + .8f * p->eye_depth), 1);
     HILL(1.7f, .5f, 1.5f, 2, -.06f - .2f * p->lid_hollow, 1);
     HILL(2.6f, 5.3f, 3.6f, 3, .14f, 1);
     /* cheeks */
@@ -110,7 +125,8 @@ static int face_hills(const Sitter *s, Hill *h)
     float fold = p->fold_depth + .20f * p->wrinkles + .20f * smile + .05f * maxf(p->cheek_full, 0);
     for (int i = 0; i < 4; i++) {
         float t = (float)i / 3, x = p->nose_width + .3f + 1.3f * t * (1 + .15f * smile), y = mixf(base + .5f, mouth, t);
-        HILL(x, y, .75f, 1.2f, -fold * (1 - .35f * t), 1);
+        x += .55f * sitter_course(s, 1.4f * t, 12, 1);   /* every face folds along a line of its own */
+        HILL(x, y, .75f, 1.2f, -fold * (1 - .35f * t) * (1 + .9f * sitter_course(s, 2 * t, 13, 1)), 1);
         HILL(x + .8f, y, 1.1f, 1.4f, .5f * fold, 1);
     }
     /* under the eyes */
@@ -150,7 +166,8 @@ static float forehead_lines(const Sitter *s, float x, float y)
     float depth = s->person->wrinkles + .3f * maxf(s->look->brow_raise, 0) - .1f;
     if (depth <= 0 || y < 2.6f || y > 6.8f)
         return 0;
-    float wave = sine(5.5f * (y + .3f * noise(.35f * x + s->offset, .2f * y)));
+    float close = 5.5f + 1.8f * lattice((int)(s->person->grain & 0xffffu), 14);
+    float wave = sine(close * (y + .5f * noise(.35f * x + s->offset, .2f * y)));
     return -.09f * depth * sqr(maxf(wave, 0)) * hill2(x / 6, (y - 4.6f) / 2.6f);
 }
 
@@ -163,14 +180,19 @@ static Vec express(const Sitter *s, Vec p, float x, float y, float front, const 
     const PortraitLook *l = s->look;
     float ax = absf(x), side = x < 0 ? -1.0f : 1.0f, smile = l->smile, grin = maxf(smile, 0);
     float corner = front * hill2((ax - person->mouth_width) / 2.9f, (y - s->mouth_y) / 2.7f);
+    smile += side * l->smirk * (.35f + .5f * grin);
+    grin = maxf(smile, 0);
+    float round = l->pucker * (1 - .6f * minf(grin, 1)), lips_near = front * hill2(x / 3.4f, (y - s->mouth_y) / 2.2f);
     p.y += .42f * smile * corner;
-    p.x += side * (smile > 0 ? .36f : .2f) * smile * corner;
-    p.z -= .32f * grin * corner;
-    p.y += .28f * grin * front * hill2((ax - 3.5f) / 3.5f, (y + 2.9f) / 3.3f);
+    p.x += side * ((smile > 0 ? .36f : .2f) * smile - .34f * round) * corner;
+    p.z += .32f * round * lips_near - .32f * grin * corner;
+    p.y += (.20f * grin + .14f * maxf(l->squint, 0)) * front * hill2((ax - 3.5f) / 3.5f, (y + 2.9f) / 3.3f);
     p.z -= .10f * grin * front * hill2(x / 3.3f, (y - s->mouth_y) / 2);
+    p.x += l->jaw_side * front * ramp(s->base_y, s->chin_y, y) * ramp(-12.5f, -11, y);
     float brow = front * hill2((ax - 2.9f) / 6, (y - person->brow_y - .2f) / 3.3f);
-    p.y += .42f * l->brow_raise * brow;
-    p.x += side * .15f * minf(l->brow_raise, 0) * brow;   /* a frown draws the brows together */
+    float raised = l->brow_raise + side * l->brow_side * ramp(.3f, 2, ax);
+    p.y += .42f * raised * brow;
+    p.x += side * .15f * minf(raised, 0) * brow;   /* a frown draws the brows together */
     if (l->mouth_open > 0 && y < s->base_y) {
         Lips q = *lips;
         float gap = root(1 - q.m * q.m), below = ramp(LIP_BAND, -LIP_BAND, y - q.middle);
@@ -209,14 +231,14 @@ static void head_rings(const Sitter *s, Ring *r)
     float base = s->base_y, mouth = s->mouth_y, chin = s->chin_y, q = p->jaw_square;
     float cy = p->jaw_corner + .4f * (chin + 11);
     float drop = chin + 11, shoulders = 1 + .05f * clampf(p->sex, -2, 2), out = p->chin_forward;
-    r[n++] = (Ring){2.1f, 0, mixf(face + .45f, k.x, .6f), 2.1f, -9, 2.15f, 2};
-    r[n++] = (Ring){.2f, -.55f, face + .62f, .2f, -8.9f, 2.2f, 2};
-    r[n++] = (Ring){.53f * base, -.45f, face + .48f, .45f * base, -8.5f, 2.22f, 2};   /* half way: rings keep order */
-    r[n++] = (Ring){base, -.2f, mixf(face, jaw, .32f) + .36f + .15f * full, .83f * base, -8.4f, 2.12f, 2};
-    r[n++] = (Ring){mouth, -.12f, mixf(face, jaw, .52f) + .28f + .2f * full, mouth + 1.9f, -8.3f, 2.03f, 2};
-    r[n++] = (Ring){mixf(mouth, chin, .45f), -.42f, mixf(face, jaw, .76f) + .14f + .2f * full, cy + .75f, -8.2f, 1.97f,
+    r[n++] = (Ring){2.1f, 0, mixf(face + .20f, k.x, .5f), 2.1f, -9, 2.15f, 2};
+    r[n++] = (Ring){.2f, -.55f, face + .28f, .2f, -8.9f, 2.2f, 2};
+    r[n++] = (Ring){.53f * base, -.45f, face + .12f, .45f * base, -8.5f, 2.22f, 2};   /* half way: rings keep order */
+    r[n++] = (Ring){base, -.2f, mixf(face, jaw, .32f) + .06f + .15f * full, .83f * base, -8.4f, 2.12f, 2};
+    r[n++] = (Ring){mouth, -.12f, mixf(face, jaw, .52f) + .04f + .2f * full, mouth + 1.9f, -8.3f, 2.03f, 2};
+    r[n++] = (Ring){mixf(mouth, chin, .45f), -.42f, mixf(face, jaw, .76f) + .02f + .2f * full, cy + .75f, -8.2f, 1.97f,
                     mixf(2, q, .6f)};
-    r[n++] = (Ring){mixf(mouth, chin, .78f), -.36f + out, jaw + .12f + .15f * full, cy, -8.2f, 1.92f, q};
+    r[n++] = (Ring){mixf(mouth, chin, .78f), -.36f + out, jaw + .04f + .15f * full, cy, -8.2f, 1.92f, q};
     r[n++] = (Ring){chin, -1.2f + out, jaw - .25f + .12f * full, cy - .65f, -8.3f, 1.92f, q};
     r[n++] = (Ring){chin - .4f - .12f * full, -3.0f + .8f * out, jaw - .45f, cy - 1.5f, -8.6f, 2, .92f * q};
     r[n++] = (Ring){chin - .7f - .2f * full, -5.6f + .4f * full, neck - .2f, -10.8f + .3f * drop, -8.9f, 2, 2};
@@ -280,15 +302,14 @@ static void loft_row(Canvas *c, const Sitter *s, const Ring *r, const float *sin
         front[j] = ramp(.02f, .4f, co);
     }
     for (int j = 0; j < n; j++) {
-        int o = row * n + j, mirror = n - 1 - j;
+        int o = row * n + j;
         Vec *shift = &loft->shift[o];
         nose[j] = 0;
         *shift = vec(0, 0, 0);
         if (on_face(front[j], y[j])) {
             float ax = absf(x[j]);
-            if (ax < 4 && y[j] < 3 && y[j] > s->base_y - 1.2f)   /* the same on both sides */
-                nose[j] = mirror < j && x[mirror] == -x[j] && y[mirror] == y[j] ? nose[mirror]
-                                                                                 : nose_relief(s, x[j], y[j]);
+            if (ax < 4 && y[j] < 3 && y[j] > s->base_y - 1.2f)
+                nose[j] = nose_relief(s, x[j], y[j]);
             Vec w = person_warp(s->person, x[j], y[j]);
             float ex = ax - s->person->eye_spacing;
             w = blend(w, s->eye_shift[x[j] > 0], 1 - ramp(1.2f, 3.2f, sqrtf(ex * ex + sqr(y[j]))));
@@ -343,7 +364,7 @@ static Vec ear_point(const Sitter *s, float side, float root_x, int row, int col
     const PortraitPerson *p = s->person;
     float r = (float)row / (EAR_ROWS - 1), a = 2 * PI * (float)column / (EAR_COLUMNS - 1);
     float ca = cosine(a), sa = sine(a);                             /* a = 0 to the back, pi/2 up */
-    float long_y = sa > 0 ? 3.0f : 3.1f, wide = ca > 0 ? 2.0f - .55f * maxf(-sa, 0) : .75f;
+    float long_y = sa > 0 ? 3.0f : 2.6f, wide = ca > 0 ? 2.0f - .40f * maxf(-sa, 0) : .75f;
     float u = wide * r * ca * p->ear_size, v = long_y * r * sa * p->ear_size;   /* back and up along the ear */
     float behind = ramp(-.9f, .2f, ca);
     float high = .30f * hill((r - .90f) / .16f) * maxf(behind, maxf(sa, 0)) + .22f * hill((r - .55f) / .25f) * behind

@@ -1,8 +1,8 @@
 /* portraits_modes.c - what no named number says of a face: smooth random fields of displacement and of tone.
  *
- * Each is a grid of standard normals under a cubic B-spline.  Bands of three spacings displace the face: one of 4 cm
- * that is not the same on both sides, one of 2.2 cm and one of 1.3 cm that are.  Tone has a symmetric band of 1.6 cm in
- * lightness and in redness, and one in lightness that is not. */
+ * Each is a grid of random numbers of variance 1 under a cubic B-spline.  Bands of three spacings displace the face:
+ * one of 4 cm that is not the same on both sides, one of 2.2 cm and one of 1.3 cm that are.  Tone has a symmetric band
+ * of 1.6 cm in lightness and in redness, and one in lightness that is not. */
 #include "data/portraits_parts.h"
 
 /* Uniform cubic B-spline weights at t in [0, 1). */
@@ -15,7 +15,7 @@ static void spline_weights(float t, float w[4])
     w[3] = t3 / 6;
 }
 
-/* Values at (u, v), in nodes, of `planes` fields of rows x columns standard normals, one after the other. */
+/* Values at (u, v), in nodes, of `planes` fields of rows x columns nodes, one after the other. */
 static void spline_fields(const float *nodes, int planes, int rows, int columns, float u, float v, float *out)
 {
     float wu[4], wv[4];
@@ -52,8 +52,16 @@ Vec person_warp(const PortraitPerson *p, float x, float y)
     float su = (x + 8) / 4, sv = (9 - y) / 5.2f;
     Vec even = spline_vec(&p->warp[0][0][0], WR, WC, u, v), odd = spline_vec(&p->skew[0][0][0], SR, SC, su, sv);
     Vec fine = spline_vec(&p->fine[0][0][0], FR, FC, fu, fv);
-    return vec(side * (.55f * even.x + .16f * fine.x) + .11f * odd.x, .60f * even.y + .16f * fine.y + .11f * odd.y,
-               .55f * even.z + .20f * fine.z + .12f * odd.z);
+    /* what lies finer than the outline's own bend would make it jagged; lumps show most on smooth cheeks and foreheads,
+     * so fine modes end before them */
+    float ax = absf(x), inner = ramp(8, 5, ax) * ramp(5.2f, 2.4f, y) * ramp(-11, -8.5f, y);
+    float coarse = .65f + .35f * ramp(7, 4, ax), across = .34f * coarse, ahead = .45f * coarse, skew = .45f;
+    float across_fine = .58f * inner, ahead_fine = .76f * inner * (.6f + .4f * ramp(4.4f, 2.4f, ax) * ramp(3.2f, 2, y));
+    /* the lengths of nose and lip are numbers of their own */
+    float middle = mixf(.5f, 1, ramp(.6f, 2.6f, ax));
+    return vec(side * (across * even.x + across_fine * fine.x) + skew * odd.x,
+               middle * (1.06f * across * even.y + across_fine * fine.y) + skew * odd.y,
+               ahead * even.z + ahead_fine * fine.z + skew * odd.z);
 }
 
 void person_tone(const PortraitPerson *p, float *light, float *red)
@@ -65,7 +73,7 @@ void person_tone(const PortraitPerson *p, float *light, float *red)
             float even, odd;
             spline_fields(&p->tone[0][0][0], 1, R, C, u, v, &even);
             spline_fields(&p->tone[1][0][0], 1, R, C, (x + 9) / 2.4f, v, &odd);
-            light[i * TONE_SIDE + j] = .10f * even + .06f * odd;
+            light[i * TONE_SIDE + j] = mixf(1, .55f, ramp(2, 4, y)) * (.2015f * even + .155f * odd);
             spline_fields(&p->tone[2][0][0], 1, R, C, u, v, &red[i * TONE_SIDE + j]);
         }
 }

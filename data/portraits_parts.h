@@ -5,6 +5,7 @@
  *     portraits_modes.c    smooth random fields of displacement and tone
  *     portraits_face.c     curves and relief of nose, lips and lids
  *     portraits_hair.c     strands of hair and beard, glasses
+ *     portraits_lines.c    folds and lines of the face
  *     portraits_skin.c     colour of skin, brows, lips, eyes, cloth at a point of the face
  *     portraits_light.c    light, shadow and occlusion on what is visible
  *     portraits_render.c   camera, rasterisation, film
@@ -219,7 +220,18 @@ enum { TONE_SIDE = 33 };                                /* points of the person'
 typedef struct Spot {
     float x, y, size, dark;
 } Spot;
-enum { MOST_SPOTS = 17 };
+enum { MOST_SPOTS = 23 };
+
+/* A line of the face: middle, direction, half its length, curvature, half its breadth (cm), its share of the light, and
+ * the box around it. */
+typedef struct FaceLine {
+    float x, y, cos, sin, half, bend, width, depth, low_x, high_x, low_y, high_y;
+} FaceLine;
+enum { MOST_LINES = 44 };
+
+/* Points of a feature's course (sitter_course): from COURSE_LOW on, so many a unit. */
+enum { COURSES = 14, COURSE_FINE = 32, COURSE_POINTS = 7 * COURSE_FINE + 1 };
+#define COURSE_LOW -2.5f
 
 typedef struct Sitter {
     const PortraitPerson *person;
@@ -231,10 +243,13 @@ typedef struct Sitter {
     float offset;                                      /* where this person's noise lies on the lattice */
     float tone_light[TONE_SIDE * TONE_SIDE];           /* relative lightness of the skin, and its redness: variance 1 */
     float tone_red[TONE_SIDE * TONE_SIDE];
+    float course[COURSES][2][COURSE_POINTS];           /* right and left half of the face */
     float man;                                         /* 0..1, growth of beard */
     Vec skin, hair;                                    /* linear colours */
     Spot spots[MOST_SPOTS];
     int spot_count;
+    FaceLine lines[MOST_LINES];
+    int line_count;
     float key, ambient;                                /* strengths of the lights, 1 = exposure of white */
     Vec skull_radius;                                  /* cm: half breadth, crown above skull_y, brow before centre */
     float skull_back;
@@ -284,12 +299,22 @@ typedef struct Lids {
     float u, v;             /* position in the opening: u -1 inner .. 1 outer corner, v cm above the corners' line */
     float top, bottom, crease;
 } Lids;
+#define LIDS_END 1.4f    /* nothing of the lids lies farther from their middle, in u; sitter_lids gives but u there */
 Lids sitter_lids(const Sitter *s, float x, float y);
-/* A person's own course of a feature along t, about -1 .. 1, smooth over a distance of 1; kind tells features apart.
- * What the named numbers say of a brow or lid is its size and bend; this is the rest. */
-static inline float sitter_course(const Sitter *s, float t, float kind)
+/* A person's own course of a feature along t, about -2 .. 2, smooth over a distance of half; kind tells features apart,
+ * x the half of the face that it is for: two fifths of the course are common to both.  What the named numbers say of a
+ * brow or lid is its size and bend; this is the rest. */
+static inline float sitter_course(const Sitter *s, float t, int kind, float x)
 {
-    return noise(t + 1.61f * s->offset, 3.7f * kind + .5f);
+    float u = clampf((t - COURSE_LOW) * COURSE_FINE, 0, COURSE_POINTS - 1.001f);
+    int i = (int)u;
+    const float *c = &s->course[kind][x < 0][i];
+    return mixf(c[0], c[1], u - (float)i);
+}
+/* How a feature differs from the other half's: -1.5 .. 1.5 for the side of x; kind tells features apart. */
+static inline float sitter_side(const Sitter *s, float x, int kind)
+{
+    return 1.5f * lattice((int)(s->person->grain & 0xffffu), 2 * kind + 500 + (x < 0));
 }
 /* Heights of nose and lips over the face, and the depth z of a point of the face once lids and eyeball are there. */
 float nose_relief(const Sitter *s, float x, float y);
@@ -371,6 +396,9 @@ typedef struct SkinRow {
 void skin_row(const Sitter *s, const float *x, const float *y, int n, SkinRow *out);
 /* A point of the face, whose bare skin is number `at` of the row. */
 Paint skin_paint(const Sitter *s, Vec face, const SkinRow *row, int at);
+void face_lines(Sitter *s);                       /* this person's lines under this expression, into the sitter */
+/* Adds to dark[n] what the lines take at points of the face. */
+void face_lines_row(const Sitter *s, const float *x, const float *y, int n, float *dark);
 void skin_spots(Sitter *s);                       /* this person's spots, into the sitter */
 void light_all(Canvas *c, const Sitter *s);       /* canvas to linear colour */
 

@@ -21,26 +21,26 @@ const PortraitField portrait_look_fields[] = {
 const int portrait_look_field_count = sizeof portrait_look_fields / sizeof *portrait_look_fields;
 
 const PortraitCamera portrait_cameras[PORTRAIT_CAMERAS] = {
-    {.name = "studio", .frame = 28.5f, .frame_sd = .03f, .shift_sd = .35f, .centre_y = .2f, .pose = 1,
-     .side = .50f, .height_low = .10f, .height_high = .80f, .key_low = .60f, .key_high = 1.10f, .ambient = .42f,
+    {.name = "studio", .frame = 25.65f, .frame_sd = .03f, .shift_sd = .35f, .centre_y = .2f, .pose = 1,
+     .side = .78f, .height_low = .10f, .height_high = .80f, .key_low = .60f, .key_high = 1.10f, .ambient = .42f,
      .back_low = .12f, .back_high = .75f, .vivid = .45f, .exposure = 0, .blur = 2.4f, .blur_sd = 1.4f,
      .noise_low = .003f, .noise_high = .014f, .contrast = .30f, .warm = 0},
-    {.name = "london", .frame = 29.5f, .frame_sd = .02f, .shift_sd = .3f, .centre_y = .3f, .pose = .55f,
-     .side = .22f, .height_low = .20f, .height_high = .45f, .key_low = .65f, .key_high = .85f, .ambient = .55f,
+    {.name = "london", .frame = 26.55f, .frame_sd = .02f, .shift_sd = .3f, .centre_y = .3f, .pose = .42f,
+     .side = .286f, .height_low = .20f, .height_high = .45f, .key_low = .65f, .key_high = .85f, .ambient = .55f,
      .back_low = .45f, .back_high = .75f, .vivid = .08f, .exposure = .10f, .blur = 1.6f, .blur_sd = .6f,
      .noise_low = .002f, .noise_high = .006f, .contrast = .35f, .warm = .01f},
-    {.name = "multipie", .frame = 27.5f, .frame_sd = .03f, .shift_sd = .45f, .centre_y = -.1f, .pose = .8f,
+    {.name = "multipie", .frame = 24.75f, .frame_sd = .03f, .shift_sd = .45f, .centre_y = -.1f, .pose = .6f,
      .side = .55f, .height_low = .15f, .height_high = .60f, .key_low = .70f, .key_high = 1.15f, .ambient = .34f,
      .back_low = .20f, .back_high = .45f, .vivid = .25f, .exposure = -.10f, .blur = 2.8f, .blur_sd = 1,
      .noise_low = .004f, .noise_high = .012f, .contrast = .22f, .warm = -.03f},
-    {.name = "frav2d", .frame = 28.5f, .frame_sd = .045f, .shift_sd = .6f, .centre_y = .2f, .pose = .9f,
+    {.name = "frav2d", .frame = 25.65f, .frame_sd = .045f, .shift_sd = .6f, .centre_y = .2f, .pose = .7f,
      .side = .38f, .height_low = .25f, .height_high = .90f, .key_low = .60f, .key_high = .95f, .ambient = .40f,
-     .back_low = .35f, .back_high = .85f, .vivid = .30f, .exposure = .05f, .blur = 3.8f, .blur_sd = 1.4f,
-     .noise_low = .006f, .noise_high = .020f, .contrast = .40f, .warm = .05f},
-    {.name = "mixed", .frame = 28.5f, .frame_sd = .05f, .shift_sd = .6f, .centre_y = .2f, .pose = 1.25f,
+     .back_low = .35f, .back_high = .85f, .vivid = .30f, .exposure = .05f, .blur = 2.6f, .blur_sd = 1,
+     .noise_low = .005f, .noise_high = .012f, .contrast = .32f, .warm = .05f},
+    {.name = "mixed", .frame = 25.65f, .frame_sd = .05f, .shift_sd = .6f, .centre_y = .2f, .pose = .85f,
      .side = .60f, .height_low = .0f, .height_high = 1, .key_low = .50f, .key_high = 1.20f, .ambient = .42f,
-     .back_low = .05f, .back_high = .9f, .vivid = .7f, .exposure = 0, .blur = 3, .blur_sd = 2,
-     .noise_low = .003f, .noise_high = .022f, .contrast = .30f, .warm = 0},
+     .back_low = .05f, .back_high = .9f, .vivid = .7f, .exposure = 0, .blur = 2.4f, .blur_sd = 1.4f,
+     .noise_low = .003f, .noise_high = .016f, .contrast = .30f, .warm = 0},
 };
 
 const PortraitPopulation portrait_sets[] = {
@@ -81,12 +81,15 @@ static Random open_stream(uint64_t world, const char *what, const char *populati
     return random_stream(world, name, step);
 }
 
+/* Mean 0, variance 1, even over +-1.73: as different as normal numbers, without the caricatures of their tails. */
+static float draw_even(Random *r) { return 1.7320508f * (2 * random_uniform(r) - 1); }
+
 /* A value of its own beside the four traits that it shares with others. */
 static float draw_trait(Random *r, const PortraitPerson *p, float mean, float sd, float low, float high, float sex,
                         float age, float east, float south)
 {
     float years = (p->age - 38) / 16, rest = 1 - (sex * sex + age * age + east * east + south * south);
-    float own = 1.4f * clampf(random_normal(r), -2.6f, 2.6f) * sqrtf(maxf(rest, 0.15f));
+    float own = 1.4f * draw_even(r) * sqrtf(maxf(rest, 0.15f));
     return clampf(mean + sd * (sex * p->sex + age * years + east * p->east + south * p->south + own), low, high);
 }
 
@@ -103,22 +106,22 @@ static int draw_share(Random *r, const float *share, int n)
 static void draw_styles(Random *r, PortraitPerson *p)
 {
     /* shaved, short, parted, swept, fringe, curls, bob, long */
-    static const float man_hair[] = {.12f, .38f, .20f, .14f, .10f, .01f, .02f, .03f};
-    static const float woman_hair[] = {.01f, .10f, .05f, .10f, .07f, .02f, .25f, .40f};
-    static const float curly_hair[] = {.12f, .18f, .02f, .13f, 0, .43f, .05f, .07f};
-    static const float beards[] = {.56f, .17f, .11f, .09f, .07f};
+    static const float man_hair[] = {.07f, .42f, .22f, .15f, .08f, .01f, .02f, .03f};
+    static const float woman_hair[] = {.01f, .12f, .06f, .10f, .07f, .02f, .24f, .38f};
+    static const float curly_hair[] = {.07f, .22f, .02f, .13f, 0, .43f, .05f, .08f};
+    static const float beards[] = {.46f, .20f, .13f, .12f, .09f};
     p->hair = (PortraitHair)draw_share(r, p->hair_curl > .62f ? curly_hair : p->sex > 0 ? man_hair : woman_hair,
                                        PORTRAIT_HAIR_STYLES);
     PortraitBeard beard = (PortraitBeard)draw_share(r, beards, PORTRAIT_BEARD_STYLES);
     p->beard = p->sex > 0.2f ? beard : PORTRAIT_NO_BEARD;
-    if (p->hair_recess > 1.35f && p->sex > 0)
+    if (p->hair_recess > 1.6f && p->sex > 0)
         p->hair = PORTRAIT_SHAVED;
 }
 
 static void draw_field(Random *r, float *nodes, unsigned long bytes)
 {
     for (unsigned long i = 0; i < bytes / sizeof *nodes; i++)
-        nodes[i] = clampf(random_normal(r), -2.6f, 2.6f);
+        nodes[i] = draw_even(r);
 }
 
 void portrait_person(uint64_t world, const char *population, int index, PortraitPerson *out)
@@ -129,7 +132,7 @@ void portrait_person(uint64_t world, const char *population, int index, Portrait
     float side = random_uniform(&r) < 0.5f ? -1.0f : 1.0f;
     p.sex = side + 0.28f * random_normal(&r);
     float u = random_uniform(&r);
-    p.age = 18 + 57 * u * sqrtf(u);
+    p.age = 18 + 57 * u * sqrtf(sqrtf(u));
     float descent = random_uniform(&r);
     p.east = (descent < 0.25f ? 1.8f : -0.5f) + 0.4f * random_normal(&r);
     p.south = (descent > 0.75f ? 1.8f : -0.5f) + 0.4f * random_normal(&r);
@@ -158,6 +161,16 @@ void portrait_look(uint64_t world, const char *population, int person, int image
         const PortraitField *f = &portrait_look_fields[i];
         float value = f->sd > 0 ? f->mean + f->sd * random_normal(&r) : mixf(f->low, f->high, random_uniform(&r));
         *(float *)((char *)&l + f->offset) = clampf(value, f->low, f->high);
+    }
+    l.yaw = clampf(l.yaw, -.333f, .333f);
+    /* Three pictures in a hundred are turned away, four stand in hard light from the side. */
+    float turned = random_uniform(&r), hard = random_uniform(&r);
+    if (turned < .03f)
+        l.yaw = (l.yaw < 0 ? -1.0f : 1.0f) * (.40f + .16f * random_uniform(&r));
+    if (hard < .04f) {
+        l.light_side = (l.light_side < 0 ? -1.0f : 1.0f) * (2 + .4f * random_uniform(&r));
+        l.light_power = 1;
+        l.light_fill = .05f;
     }
     /* Broad smiles mostly show teeth; closed eyes do happen. */
     if (random_uniform(&r) < 0.6f && l.smile > 0.5f)

@@ -303,7 +303,7 @@ static void print_picture(const Sitter *s, int size, const Vec *film, uint8_t *r
 {
     const PortraitCamera *k = s->camera;
     float grain = mixf(k->noise_low, k->noise_high, sqr(s->look->noise));
-    float contrast = clampf(k->contrast + .15f + s->look->film_contrast, 0, 1);
+    float contrast = clampf(k->contrast + .08f + s->look->film_contrast, 0, 1);
     uint64_t name = random_name("portrait grain");
     for (int y = 0; y < size; y++) {
         float n[3 * PORTRAIT_MAX_SIZE];

@@ -31,7 +31,7 @@ void skin_spots(Sitter *s)
 {
     float old = clampf((s->person->age - 42) / 30, 0, 1);
     s->spot_count = 0;
-    add_spots(s, 0x70u, 5, .45f, .14f, .36f, .60f);
+    add_spots(s, 0x70u, 11, .45f, .12f, .34f, .62f);
     if (old > 0)
         add_spots(s, 0x71u, 12, .8f, .25f, 1.0f, .32f * old);
 }
@@ -40,22 +40,24 @@ void skin_spots(Sitter *s)
 void skin_row(const Sitter *s, const float *x, const float *y, int n, SkinRow *out)
 {
     const PortraitPerson *p = s->person;
-    float o = s->offset, red[MOST_SAMPLES], dark[MOST_SAMPLES], freckles = p->freckles, wrinkles = p->wrinkles;
+    float o = s->offset, red[MOST_SAMPLES], dark[MOST_SAMPLES], freckles = p->freckles;
+    float ring = 1 / (3 * p->ring_size);
     for (int i = 0; i < n; i++) {
         out->tone[i] = 1 + tone_at(s->tone_light, x[i], y[i]);
-        red[i] = .35f * tone_at(s->tone_red, x[i], y[i]);
+        red[i] = .5f * tone_at(s->tone_red, x[i], y[i]);
     }
     for (int i = 0; i < n; i++) {
         float ax = absf(x[i]), ex = ax - p->eye_spacing, r = red[i];
         float coarse = cloud(.62f * x[i] + o, .62f * y[i]), fine = cloud(2.3f * x[i] + o, 2.3f * y[i] + 9);
-        r += .55f * p->blush * hill2((ax - 3.9f) / 3.4f, (y[i] + 2.9f) / 3.2f);
+        r += .65f * p->blush * hill2((ax - p->blush_x) / 2.9f, (y[i] - p->blush_y) / 2.7f);
         r += .45f * (.5f + .6f * p->mottle) * hill2(x[i] / 2.8f, (y[i] - s->tip_y) / 2.4f);
         r += .25f * hill2(x[i] / 3.4f, (y[i] - s->chin_y - 1) / 2.6f) - .22f * hill2(x[i] / 10, (y[i] - 5) / 4.6f);
         r += .75f * p->mottle * coarse + .45f * p->mottle * fine + .3f * hill2(ex / 4, y[i] / 1.8f);
         red[i] = r;
-        float d = .16f * p->mottle * fine + .07f * coarse;
+        float d = (.03f + .14f * p->mottle) * fine + .10f * coarse;
         /* rings under the eyes, lids and the inner corners */
         d += (.06f + .26f * p->eye_bags) * hill2((ax - 2.6f) / 2.2f, (y[i] + 1.0f) / 1.0f);
+        d += .22f * p->ring_dark * hill2((ex + .35f) * ring, (y[i] + .35f) * ring * 1.5f);
         d += .10f * hill2(ex / 3.3f, (y[i] - .3f) / 1.4f) + .04f * hill2((ax - 1.7f) / 1.2f, (y[i] - .2f) / 1.6f);
         dark[i] = d;
     }
@@ -70,18 +72,12 @@ void skin_row(const Sitter *s, const float *x, const float *y, int n, SkinRow *o
             if (absf(x[i] - q->x) < q->size && absf(y[i] - q->y) < q->size)
                 dark[i] += q->dark * hill2((x[i] - q->x) / q->size, (y[i] - q->y) / q->size);
     }
-    /* creases take the light: forehead, crow's feet */
-    if (wrinkles > .05f)
-        for (int i = 0; i < n; i++) {
-            float ax = absf(x[i]), feet = hill2((ax - p->eye_spacing - 2.5f) / 1.3f, (y[i] + .1f) / 1.5f);
-            float way = y[i] > 0 ? -.4f : .4f;
-            dark[i] += .30f * wrinkles * feet * maxf(sine(7 * (y[i] + .5f * (ax - p->eye_spacing) * way)), 0);
-        }
+    face_lines_row(s, x, y, n, dark);
     for (int i = 0; i < n; i++) {
-        float d = clampf(1 - dark[i], .15f, 1.2f), tone = clampf(out->tone[i], .6f, 1.4f);
-        out->r[i] = s->skin.x * ((1 - .05f * red[i]) * root(d) * root(root(d))) * tone;
+        float d = clampf(1 - dark[i], .15f, 1.2f), tone = clampf(out->tone[i], .78f, 1.22f);
+        out->r[i] = s->skin.x * ((1 - .05f * red[i]) * root(d) * root(root(d))) * (1 + .65f * (tone - 1));
         out->g[i] = s->skin.y * ((1 - .24f * red[i]) * d) * tone;
-        out->b[i] = s->skin.z * ((1 - .20f * red[i]) * d) * tone;
+        out->b[i] = s->skin.z * ((1 - .20f * red[i]) * d) * (1 + 1.15f * (tone - 1));
     }
     for (int i = 0; i < n; i++) {
         float ax = absf(x[i]), shine = .08f * (.35f + p->oil) * (1 + .45f * cloud(4.3f * x[i] + o, 4.3f * y[i]));
@@ -128,17 +124,20 @@ static void paint_brow(const Sitter *s, float x, float y, Paint *out)
     if (t < -.1f || t > 1.1f || y < 0 || y > 5.5f)
         return;
     float middle = p->brow_y - .25f + p->brow_arch * (1 - sqr((t - .62f) / .62f)) - .5f * maxf(t - .62f, 0);
-    middle += p->brow_slope * p->brow_length * (t - .5f) + .22f * sitter_course(s, 2.4f * t, 9);
-    float thick = maxf(p->brow_thick * (.62f + .5f * ramp(-.05f, .2f, t) - .8f * ramp(.35f, 1.05f, t)), .08f);
-    thick *= 1 + .5f * sitter_course(s, 2.6f * t, 10);
+    middle += p->brow_slope * p->brow_length * (t - .5f) + .22f * sitter_course(s, 2.4f * t, 9, x)
+            + .16f * sitter_side(s, x, 7) + .3f * sitter_side(s, x, 8) * (t - .5f);
+    float thick = maxf(p->brow_thick * (.66f + .46f * ramp(-.05f, .2f, t) - .75f * ramp(.35f, 1.05f, t)), .14f);
+    thick *= 1 + .15f * sitter_side(s, x, 9) + .5f * sitter_course(s, 2.6f * t, 10, x);
     float dy = y - middle;
     /* hairs lean outwards and up at the inner end, along the brow at the outer */
     float lean = 9 - 7 * t, grain = .5f * noise(26 * t - lean * dy, 3 * dy + s->offset)
                + .4f * noise(55 * t - 1.7f * lean * dy, 2 * y + s->offset);
     float alpha = ramp(-.15f, .75f, 1 - absf(dy) / (.72f * thick) + .5f * grain);
-    alpha *= ramp(-.06f, .07f, t + .04f * grain) * ramp(1.06f, .92f, t);
-    alpha *= p->brow_dense * (.85f + .3f * grain + .3f * sitter_course(s, 2.8f * t, 11));
-    Vec colour = blend(scale(s->hair, .75f), vec(.02f, .014f, .01f), p->hair_grey > .6f ? .4f : .5f);
+    alpha *= ramp(-.06f, .07f, t + .04f * grain) * ramp(1.02f, .62f, t + .06f * grain);
+    alpha *= p->brow_dense * (.85f + .3f * grain + .3f * sitter_course(s, 2.8f * t, 11, x));
+    Vec own = p->brow_light < 0 ? vec(.012f, .009f, .008f) : vec(.30f, .21f, .13f);
+    Vec colour = blend(scale(s->hair, .85f), vec(.02f, .014f, .01f), p->hair_grey > .6f ? .15f : .22f);
+    colour = blend(colour, own, .8f * absf(p->brow_light));
     cover(out, colour, clampf(alpha, 0, .95f));
 }
 
@@ -153,7 +152,8 @@ static void paint_mouth(const Sitter *s, float x, float y, Paint *out)
     float red = ramp(-soft, .5f * soft + .04f, minf(q.top - y, y - q.bottom)) * ramp(1.05f, .90f, q.m);
     float tone = clampf(p->lip_tone, -1, 1);
     Vec lip = times(s->skin, vec(.84f - .10f * tone, .60f - .08f * tone, .62f - .06f * tone));
-    lip = blend(lip, vec(.46f, .10f, .11f), .42f * p->lip_colour * (1 - .5f * p->melanin));
+    Vec rouge = blend(vec(.26f, .075f, .055f), vec(.55f, .115f, .19f), p->lip_hue);
+    lip = blend(lip, rouge, .62f * p->lip_colour * (1 - .4f * p->melanin));
     lip = scale(lip, (y > q.middle ? .80f : 1) * (1 + .14f * noise(7 * x + s->offset, 1.5f * y)));
     out->albedo = blend(out->albedo, lip, .88f * red);
     out->shine = mixf(out->shine, .07f, red);
@@ -179,9 +179,9 @@ static void paint_nostrils(const Sitter *s, float x, float y, Paint *out)
     const PortraitPerson *p = s->person;
     float ax = absf(x);
     float at = ax - .43f * p->nose_width - .06f, rise = s->base_y + .10f + .3f * p->wing_up + .35f * at;
-    float hole = hill2(at / (2.1f * p->nostril), (y - rise) / .36f);
+    float hole = hill2(at / (1.75f * p->nostril), (y - rise) / .29f);
     float groove = hill2((ax - p->nose_width - .10f) / .38f, (y - s->base_y - .5f - p->wing_up) / .85f);
-    out->albedo = scale(out->albedo, (1 - .86f * clampf(1.4f * hole, 0, 1)) * (1 - .16f * groove));
+    out->albedo = scale(out->albedo, (1 - .78f * clampf(1.3f * hole, 0, 1)) * (1 - .16f * groove));
     out->shine *= 1 - hole;
 }
 
@@ -207,7 +207,7 @@ static Vec eyeball(const Sitter *s, float x, float y, const Lids *q, Vec *normal
                         clampf(camera.y, -.25f, .25f) + l->gaze_y - .02f, 1));
     float r = root(2 - 2 * dot(d, gaze)) * EYEBALL, iris = .62f, au = absf(q->u);
     float edge = ramp(.35f, 1, au);
-    Vec c = scale(vec(.325f, .27f, .24f), 1 - .25f * p->melanin - .15f * p->mottle);
+    Vec c = scale(vec(.46f, .40f, .365f), 1 - .25f * p->melanin - .15f * p->mottle);
     c = times(c, vec(1 - .30f * edge, 1 - .42f * edge, 1 - .44f * edge));
     if (r < iris + .08f) {
         float ring = ramp(.68f * iris, iris, r), below = ramp(.2f, -.5f, (d.y - gaze.y) * EYEBALL / iris);
@@ -217,7 +217,7 @@ static Vec eyeball(const Sitter *s, float x, float y, const Lids *q, Vec *normal
         c = blend(c, ic, ramp(iris + .05f, iris - .04f, r));
     }
     *normal = turn(&s->turn, r < .75f ? unit(along(d, sub(d, gaze), .5f)) : d);   /* the cornea stands out */
-    return scale(c, (.20f + .80f * ramp(0, .55f, q->top - q->v)) * (.70f + .30f * ramp(0, .2f, q->v - q->bottom)));
+    return scale(c, (.30f + .70f * ramp(0, .42f, q->top - q->v)) * (.70f + .30f * ramp(0, .2f, q->v - q->bottom)));
 }
 
 static void paint_eye(const Sitter *s, float x, float y, Paint *out)
@@ -225,13 +225,16 @@ static void paint_eye(const Sitter *s, float x, float y, Paint *out)
     const PortraitPerson *p = s->person;
     Lids q = sitter_lids(s, x, y);
     float au = absf(q.u);
-    if (au > 1.4f || absf(q.v) > 1.9f)
+    if (au > LIDS_END || absf(q.v) > 1.9f)
         return;
     float fade = ramp(1.25f, .85f, au), over = q.v - q.top;
     /* the lid's skin, the line of its crease, and the fold's shade above */
     float lid = ramp(-.1f, .05f, over) * ramp(.35f, -.1f, q.v - q.crease) * fade;
     lid *= p->lid_tone;
     out->albedo = times(out->albedo, vec(1 - .22f * lid, 1 - .34f * lid, 1 - .32f * lid));
+    float paint = p->eye_shadow * ramp(-.1f, .05f, over) * ramp(.75f, -.05f, q.v - q.crease) * fade;
+    Vec shade = blend(vec(.16f, .075f, .045f), vec(.075f, .085f, .16f), p->shadow_hue);
+    out->albedo = blend(out->albedo, shade, .6f * paint);
     out->albedo = scale(out->albedo, 1 - (.42f - .30f * p->eye_fold) * fade * hill((q.v - q.crease) / .17f));
     float open = au < 1 ? ramp(-.035f, .045f, minf(q.top - q.v, q.v - q.bottom)) : 0;
     open *= ramp(.95f, .75f, s->look->lid_close);
@@ -244,7 +247,9 @@ static void paint_eye(const Sitter *s, float x, float y, Paint *out)
     float thick = .17f + .16f * p->lash, lash = hill((over - .03f) / thick) * ramp(1.16f, .92f, au);
     lash *= (.55f + .38f * p->lash) * (.72f + .38f * ramp(-1, 1, q.u));
     lash = clampf(lash, 0, .92f);
-    out->albedo = blend(out->albedo, vec(.018f, .013f, .010f), lash);
+    float fair = clampf(1.1f - 1.6f * p->hair_dark, 0, 1) * (1 - .8f * clampf(2 * p->lash - .8f, 0, 1));
+    lash *= 1 - .45f * fair;
+    out->albedo = blend(out->albedo, blend(vec(.018f, .013f, .010f), scale(s->hair, .5f), .6f * fair), lash);
     out->scatter *= 1 - clampf(2 * lash, 0, 1);
     float low = hill((q.v - q.bottom + .02f) / .14f) * ramp(1.05f, .8f, au) * (.22f + .30f * p->lash);
     out->albedo = scale(out->albedo, 1 - low);

@@ -87,7 +87,8 @@ static int sitters_draw(Context *x, const Stage *stage, const char *name, int pe
         for (int k = 0; k < ATTRIBUTES; k++) {
             float value;
             memcpy(&value, (const char *)&look + field_of(attributes[k])->offset, sizeof value);
-            out->targets[i * ATTRIBUTES + k] = strcmp(attributes[k], "glasses") ? value : (float)(value < 0.14f);
+            int worn = value <= PORTRAIT_GLASSES;
+            out->targets[i * ATTRIBUTES + k] = strcmp(attributes[k], "glasses") ? value : (float)worn;
         }
     }
     free(first);
