@@ -38,7 +38,8 @@
 
 /* ---- scalars */
 
-static inline float clampf(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
+/* NaN becomes low: what is clamped is often an index. */
+static inline float clampf(float x, float low, float high) { return x > low ? x < high ? x : high : low; }
 static inline float maxf(float a, float b) { return a > b ? a : b; }
 static inline float minf(float a, float b) { return a < b ? a : b; }
 static inline float absf(float x) { return x < 0 ? -x : x; }

@@ -357,6 +357,16 @@ TEST(absurd_numbers_still_draw)
             l.camera = (int)(signs % PORTRAIT_CAMERAS);
             MUST(portrait_render(&p, &l, 24 + 8 * (int)signs, rgb));
         }
+    /* numbers whose quotients and products are infinite or none at all */
+    for (int k = 0; k < 3; k++) {
+        PortraitPerson p;
+        PortraitLook l;
+        portrait_person(1, "absurd", k, &p);
+        portrait_look(1, "absurd", k, 0, &l);
+        for (int i = 0; i < portrait_person_field_count; i++)
+            *(float *)((char *)&p + portrait_person_fields[i].offset) = k == 0 ? 0 : k == 1 ? 1e30f : i % 2 ? 3e38f : 0;
+        MUST(portrait_render(&p, &l, 48, rgb));
+    }
     /* every style, and none, at small and large sizes */
     static uint8_t large[256 * 256 * 3];
     for (int h = 0; h <= PORTRAIT_HAIR_STYLES; h++) {
