@@ -5,7 +5,7 @@
  * different; a smile, a frown or raised brows deepen theirs. */
 #include "data/portraits_parts.h"
 
-/* A line between two points of the face, on the side of its x; where both lie on x = 0 or `both` is 0 there is but one.
+/* A line between two points of the face, and with `both` another, a little different, on the other side of x = 0.
  * bend and width in cm; depth is the share of light that it takes in its middle. */
 static void add_line(Sitter *s, Grain *g, float x0, float y0, float x1, float y1, float bend, float width, float depth,
                      int both)
@@ -29,9 +29,7 @@ static void add_line(Sitter *s, Grain *g, float x0, float y0, float x1, float y1
         q->bend = out * (bend + bent) / sqr(q->half);
         q->width = width;
         q->depth = minf(depth * here, .55f);
-        float reach_x = absf(q->cos) * q->half + absf(q->sin) * (absf(bend + bent) + width);
         float reach_y = absf(q->sin) * q->half + absf(q->cos) * (absf(bend + bent) + width);
-        q->low_x = q->x - reach_x, q->high_x = q->x + reach_x;
         q->low_y = q->y - reach_y, q->high_y = q->y + reach_y;
     }
 }

@@ -224,9 +224,9 @@ typedef struct Spot {
 enum { MOST_SPOTS = 23 };
 
 /* A line of the face: middle, direction, half its length, curvature, half its breadth (cm), its share of the light, and
- * the box around it. */
+ * the heights that it lies between. */
 typedef struct FaceLine {
-    float x, y, cos, sin, half, bend, width, depth, low_x, high_x, low_y, high_y;
+    float x, y, cos, sin, half, bend, width, depth, low_y, high_y;
 } FaceLine;
 enum { MOST_LINES = 44 };
 

@@ -87,8 +87,9 @@ static int sitters_draw(Context *x, const Stage *stage, const char *name, int pe
         for (int k = 0; k < ATTRIBUTES; k++) {
             float value;
             memcpy(&value, (const char *)&look + field_of(attributes[k])->offset, sizeof value);
-            int worn = value <= PORTRAIT_GLASSES;
-            out->targets[i * ATTRIBUTES + k] = strcmp(attributes[k], "glasses") ? value : (float)worn;
+            if (!strcmp(attributes[k], "glasses"))
+                value = value <= PORTRAIT_GLASSES;
+            out->targets[i * ATTRIBUTES + k] = value;
         }
     }
     free(first);
