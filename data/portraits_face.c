@@ -54,6 +54,7 @@ Lids sitter_lids(const Sitter *s, float x, float y)
     low *= (1 - .20f * smile) * (1 - .45f * l->squint);
     up *= 1 + .12f * sitter_side(s, x, 6) + .38f * sitter_course(s, 1.5f * q.u, 1, x);
     low *= 1 + .42f * sitter_course(s, 1.5f * q.u, 2, x);
+    up = minf(up, .40f + .35f * up);   /* the upper lid covers the iris's top */
     float open = up * lid_arch(q.u, clampf(p->eye_peak, -.7f, .7f), round);
     q.bottom = -low * lid_arch(q.u, .22f, .6f * round);
     open -= .35f * fold * up * ramp(-.25f, -1, q.u);   /* the fold hides the inner corner */

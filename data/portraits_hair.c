@@ -128,7 +128,8 @@ static Vec comb_of(const Sitter *s, const Style *style, Vec base, int fringe, fl
         comb.x = style->apart * (part > 0 ? -1.0f : 1.0f);
     if (fringe) {
         comb = vec(.35f * side, 0, 1.2f);
-        *length = (1.1f * maxf(base.y - p->brow_y, 1) - .6f * minf(base.z, 0)) * (.9f + .15f * grain_unit(g));
+        *length = 1.1f * maxf(base.y - p->brow_y - .4f, 1) - .6f * minf(base.z, 0);
+        *length *= .88f + .15f * grain_unit(g);
     }
     if (up < .5f && !style->is_long) {   /* the sides hang, or lie back to the knot */
         Vec down = vec(.15f * outer, -1, p->hair == PORTRAIT_SWEPT ? -.9f : -.35f);
@@ -172,7 +173,7 @@ static void grow_lock(const Sitter *s, const Style *style, Vec base, Vec normal,
     for (lock->n = 0; lock->n < STRAND_POINTS;) {
         lock->point[lock->n] = at;
         lock->normal[lock->n++] = normal;
-        if (fringe && at.y < p->brow_y + .2f + .5f * grain_unit(g))
+        if (fringe && at.y < p->brow_y + .75f + .6f * grain_unit(g))
             break;
         if (cut_short(s, style, fringe, at, ends))
             break;
@@ -295,7 +296,7 @@ void sitter_beard(const Sitter *s, float x, float y, float *beard, float *stubbl
     /* cheeks below a line from the ear to the mouth, down to the jaw */
     float line = base - 1.1f + p->beard_line + 4.3f * ramp(4.0f, 6.8f, ax);
     float jaw = s->chin_y - .2f + 3.2f * sqr(ax / (.5f * p->jaw_width));
-    float cheek = ramp(.8f, -.7f, y - line + ragged) * ramp(jaw - 1.5f, jaw + .7f, y);
+    float cheek = ramp(1.3f, -1.1f, y - line + 1.3f * ragged) * ramp(jaw - 1.5f, jaw + .7f, y);
     /* the moustache follows the lip and droops past its corners */
     float lip_y = q.m < 1 ? q.top : mouth + .1f, reach = 1.12f * p->mouth_width;
     float over = y - lip_y + .4f * ragged + .8f * maxf(q.m - .75f, 0);

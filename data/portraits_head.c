@@ -22,8 +22,8 @@ static void person_courses(Sitter *s)
             for (int i = 0; i < COURSE_POINTS; i++) {
                 float at = COURSE_LOW + (float)i / COURSE_FINE + 1.61f * s->offset, row = 3.7f * (float)kind + .5f;
                 float own = at + (half ? 23.4f : 51.2f);
-                s->course[kind][half][i] = 1.2f * noise(at, row) + noise(own, row + 130)
-                                         + .7f * noise(2.1f * own, row + 260);
+                s->course[kind][half][i] = 1.5f * noise(at, row) + 1.25f * noise(own, row + 130)
+                                         + .875f * noise(2.1f * own, row + 260);
             }
 }
 
@@ -122,7 +122,7 @@ static int face_hills(const Sitter *s, Hill *h)
     HILL(0, mixf(base, mouth, .4f), .7f, 1.7f, -p->philtrum_depth, 0);
     HILL(.5f, mixf(base, mouth, .45f), .5f, 1.7f, .7f * p->philtrum_depth, 1);
     /* folds from the wings of the nose to the corners of the mouth, as a chain */
-    float fold = p->fold_depth + .20f * p->wrinkles + .20f * smile + .05f * maxf(p->cheek_full, 0);
+    float fold = .65f * p->fold_depth + .13f * p->wrinkles + .16f * smile + .05f * maxf(p->cheek_full, 0);
     for (int i = 0; i < 4; i++) {
         float t = (float)i / 3, x = p->nose_width + .3f + 1.3f * t * (1 + .15f * smile), y = mixf(base + .5f, mouth, t);
         x += .55f * sitter_course(s, 1.4f * t, 12, 1);   /* every face folds along a line of its own */

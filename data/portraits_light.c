@@ -147,7 +147,7 @@ static void light_frame(Canvas *c, const Sitter *s, const Lamps *a, int i, float
 {
     static const float tints[4][3] = {{.02f, .02f, .022f}, {.10f, .045f, .02f}, {.33f, .32f, .30f}, {.25f, .04f, .05f}};
     float t = s->look->glasses_tint;
-    const float *tint = tints[t < .5f ? 0 : t < .7f ? 1 : t < .9f ? 2 : 3];
+    const float *tint = tints[t < .4f ? 0 : t < .65f ? 1 : t < .92f ? 2 : 3];
     Vec normal = c->normal[i];
     float key = maxf(dot(normal, a->key), 0) * reach;
     c->albedo[i] = vec(tint[0], tint[1], tint[2]);

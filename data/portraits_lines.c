@@ -28,7 +28,7 @@ static void add_line(Sitter *s, Grain *g, float x0, float y0, float x1, float y1
         q->half = half * longer;
         q->bend = out * (bend + bent) / sqr(q->half);
         q->width = width;
-        q->depth = minf(depth * here, .55f);
+        q->depth = minf(.75f * depth * here, .45f);
         float reach_y = absf(q->sin) * q->half + absf(q->cos) * (absf(bend + bent) + width);
         q->low_y = q->y - reach_y, q->high_y = q->y + reach_y;
     }

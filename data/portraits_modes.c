@@ -55,11 +55,12 @@ Vec person_warp(const PortraitPerson *p, float x, float y)
     /* what lies finer than the outline's own bend would make it jagged; lumps show most on smooth cheeks and foreheads,
      * so fine modes end before them */
     float ax = absf(x), inner = ramp(8, 5, ax) * ramp(5.2f, 2.4f, y) * ramp(-11, -8.5f, y);
-    float coarse = .65f + .35f * ramp(7, 4, ax), across = .34f * coarse, ahead = .45f * coarse, skew = .45f;
-    float across_fine = .58f * inner, ahead_fine = .76f * inner * (.6f + .4f * ramp(4.4f, 2.4f, ax) * ramp(3.2f, 2, y));
-    /* the lengths of nose and lip are numbers of their own */
-    float middle = mixf(.5f, 1, ramp(.6f, 2.6f, ax));
-    return vec(side * (across * even.x + across_fine * fine.x) + skew * odd.x,
+    float coarse = .65f + .35f * ramp(7, 4, ax), across = .34f * coarse, ahead = .45f * coarse, skew = .75f;
+    float across_fine = .5f * inner, ahead_fine = .6f * inner * (.6f + .4f * ramp(4.4f, 2.4f, ax) * ramp(3.2f, 2, y));
+    /* lengths of nose and lip, the nose's breadth and the eyes' distance are numbers of their own */
+    float nose = hill2(x / 3.8f, (y + 3.2f) / 3), eyes = hill2((ax - 3) / 2.8f, y / 2.4f);
+    float middle = mixf(.5f, 1, ramp(.6f, 2.6f, ax)) * (1 - .3f * nose), apart = (1 - .5f * nose) * (1 - .4f * eyes);
+    return vec(side * apart * (across * even.x + across_fine * fine.x) + skew * odd.x,
                middle * (1.06f * across * even.y + across_fine * fine.y) + skew * odd.y,
                ahead * even.z + ahead_fine * fine.z + skew * odd.z);
 }
@@ -73,7 +74,7 @@ void person_tone(const PortraitPerson *p, float *light, float *red)
             float even, odd;
             spline_fields(&p->tone[0][0][0], 1, R, C, u, v, &even);
             spline_fields(&p->tone[1][0][0], 1, R, C, (x + 9) / 2.4f, v, &odd);
-            light[i * TONE_SIDE + j] = mixf(1, .55f, ramp(2, 4, y)) * (.2015f * even + .155f * odd);
+            light[i * TONE_SIDE + j] = mixf(1, .55f, ramp(2, 4, y)) * (.12f * even + .12f * odd);
             spline_fields(&p->tone[2][0][0], 1, R, C, u, v, &red[i * TONE_SIDE + j]);
         }
 }

@@ -302,9 +302,9 @@ typedef struct Lids {
 } Lids;
 #define LIDS_END 1.4f    /* nothing of the lids lies farther from their middle, in u; sitter_lids gives but u there */
 Lids sitter_lids(const Sitter *s, float x, float y);
-/* A person's own course of a feature along t, about -2 .. 2, smooth over a distance of half; kind tells features apart,
- * x the half of the face that it is for: two fifths of the course are common to both.  What the named numbers say of a
- * brow or lid is its size and bend; this is the rest. */
+/* A person's own course of a feature along t, about -2.5 .. 2.5, smooth over a distance of half; kind tells features
+ * apart, x the half of the face that it is for: two fifths of the course are common to both.  What the named numbers say
+ * of a brow or lid is its size and bend; this is the rest. */
 static inline float sitter_course(const Sitter *s, float t, int kind, float x)
 {
     float u = clampf((t - COURSE_LOW) * COURSE_FINE, 0, COURSE_POINTS - 1.001f);
@@ -312,10 +312,10 @@ static inline float sitter_course(const Sitter *s, float t, int kind, float x)
     const float *c = &s->course[kind][x < 0][i];
     return mixf(c[0], c[1], u - (float)i);
 }
-/* How a feature differs from the other half's: -1.5 .. 1.5 for the side of x; kind tells features apart. */
+/* How a feature differs from the other half's: -1.8 .. 1.8 for the side of x; kind tells features apart. */
 static inline float sitter_side(const Sitter *s, float x, int kind)
 {
-    return 1.5f * lattice((int)(s->person->grain & 0xffffu), 2 * kind + 500 + (x < 0));
+    return 1.8f * lattice((int)(s->person->grain & 0xffffu), 2 * kind + 500 + (x < 0));
 }
 /* Heights of nose and lips over the face, and the depth z of a point of the face once lids and eyeball are there. */
 float nose_relief(const Sitter *s, float x, float y);

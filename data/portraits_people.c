@@ -21,10 +21,10 @@ const PortraitField portrait_look_fields[] = {
 const int portrait_look_field_count = sizeof portrait_look_fields / sizeof *portrait_look_fields;
 
 const PortraitCamera portrait_cameras[PORTRAIT_CAMERAS] = {
-    {.name = "studio", .frame = 25.65f, .frame_sd = .03f, .shift_sd = .35f, .centre_y = .2f, .pose = 1,
-     .side = .78f, .height_low = .10f, .height_high = .80f, .key_low = .60f, .key_high = 1.10f, .ambient = .42f,
-     .back_low = .12f, .back_high = .75f, .vivid = .45f, .exposure = 0, .blur = 2.4f, .blur_sd = 1.4f,
-     .noise_low = .003f, .noise_high = .014f, .contrast = .30f, .warm = 0},
+    {.name = "studio", .frame = 24.6f, .frame_sd = .03f, .shift_sd = .35f, .centre_y = .2f, .pose = 1,
+     .side = .9f, .height_low = .10f, .height_high = .80f, .key_low = .60f, .key_high = 1.10f, .ambient = .42f,
+     .back_low = .12f, .back_high = .75f, .vivid = .45f, .exposure = 0, .blur = 3.2f, .blur_sd = 1.2f,
+     .noise_low = .003f, .noise_high = .006f, .contrast = .78f, .warm = 0},
     {.name = "london", .frame = 26.55f, .frame_sd = .02f, .shift_sd = .3f, .centre_y = .3f, .pose = .42f,
      .side = .286f, .height_low = .20f, .height_high = .45f, .key_low = .65f, .key_high = .85f, .ambient = .55f,
      .back_low = .45f, .back_high = .75f, .vivid = .08f, .exposure = .10f, .blur = 1.6f, .blur_sd = .6f,
@@ -163,11 +163,12 @@ void portrait_look(uint64_t world, const char *population, int person, int image
         *(float *)((char *)&l + f->offset) = clampf(value, f->low, f->high);
     }
     l.yaw = clampf(l.yaw, -.333f, .333f);
-    /* Three pictures in a hundred are turned away, four stand in hard light from the side. */
+    l.blur = minf(l.blur, PORTRAIT_SHARP);
+    /* What happens now and then, as the table says. */
     float turned = random_uniform(&r), hard = random_uniform(&r);
-    if (turned < .03f)
+    if (turned < .01f)
         l.yaw = (l.yaw < 0 ? -1.0f : 1.0f) * (.40f + .16f * random_uniform(&r));
-    if (hard < .04f) {
+    if (hard < .02f) {
         l.light_side = (l.light_side < 0 ? -1.0f : 1.0f) * (2 + .4f * random_uniform(&r));
         l.light_power = 1;
         l.light_fill = .05f;
@@ -175,8 +176,10 @@ void portrait_look(uint64_t world, const char *population, int person, int image
     /* Broad smiles mostly show teeth; closed eyes do happen. */
     if (random_uniform(&r) < 0.6f && l.smile > 0.5f)
         l.mouth_open = maxf(l.mouth_open, 0.15f + 0.25f * random_uniform(&r));
-    if (random_uniform(&r) < 0.02f)
+    if (random_uniform(&r) < 0.005f)
         l.lid_close = 1;
+    if (random_uniform(&r) < 0.004f)
+        l.blur = 16 + 6 * random_uniform(&r);
     l.grain = random_next(&r);
     *out = l;
 }

@@ -260,33 +260,46 @@ static void develop(const Canvas *c, const Sitter *s, int size, Vec *film)
         }
 }
 
-/* Gaussian of the focus, five taps along rows and columns. */
+/* Gaussian of the focus along rows and columns; edges repeat. */
 static void defocus(const Sitter *s, int size, Vec *film, Vec *work)
 {
-    float sigma = maxf(s->camera->blur + s->camera->blur_sd * s->look->blur, 0) * .001f * (float)size;
+    enum { MOST = 24 };   /* pixels that a tap lies away at most */
+    float sigma = maxf(s->camera->blur + s->camera->blur_sd * s->look->blur, 0) * .001f * (float)size, w[MOST + 1];
     if (sigma < .12f)
         return;
-    sigma = minf(sigma, 2);
-    float w1 = exponential(-.5f / sqr(sigma)), w2 = exponential(-2 / sqr(sigma)), norm = 1 / (1 + 2 * w1 + 2 * w2);
-    const float w[5] = {w2 * norm, w1 * norm, norm, w1 * norm, w2 * norm};
-    int n = 3 * size;   /* colours side by side: a tap lies three floats away in a row, n in a column */
+    sigma = minf(sigma, .5f * MOST);
+    int reach = (int)maxf(2 * sigma, 2), n = 3 * size;   /* colours side by side: a tap lies three floats away */
+    float norm = 0;
+    for (int k = 0; k <= reach; k++) {
+        w[k] = exponential(-.5f * sqr((float)k / sigma));
+        norm += k ? 2 * w[k] : w[k];
+    }
+    for (int k = 0; k <= reach; k++)
+        w[k] /= norm;
     for (int y = 0; y < size; y++) {
-        float row[3 * PORTRAIT_MAX_SIZE + 12];   /* the edges repeat twice */
-        for (int k = -2; k < 2; k++)
-            memcpy(row + (k < 0 ? 0 : n) + 3 * (k + 2), &film[y * size + (k < 0 ? 0 : size - 1)], sizeof *film);
-        memcpy(row + 6, film + y * size, (size_t)size * sizeof *film);
-        float *to = &work[y * size].x;
+        float row[3 * PORTRAIT_MAX_SIZE + 6 * MOST], *middle = row + 3 * reach, *to = &work[y * size].x;
+        memcpy(middle, film + y * size, (size_t)size * sizeof *film);
+        for (int k = 1; k <= reach; k++) {
+            memcpy(middle - 3 * k, middle, sizeof *film);
+            memcpy(middle + n + 3 * (k - 1), middle + n - 3, sizeof *film);
+        }
         for (int i = 0; i < n; i++)
-            to[i] = 0 + row[i] * w[0] + row[i + 3] * w[1] + row[i + 6] * w[2] + row[i + 9] * w[3] + row[i + 12] * w[4];
+            to[i] = middle[i] * w[0];
+        for (int k = 1; k <= reach; k++)
+            for (int i = 0; i < n; i++)
+                to[i] += (middle[i - 3 * k] + middle[i + 3 * k]) * w[k];
     }
     for (int y = 0; y < size; y++) {
-        const float *taps[5];
-        for (int k = 0; k < 5; k++)
-            taps[k] = &work[(int)clampf((float)(y + k - 2), 0, (float)(size - 1)) * size].x;
         float *to = &film[y * size].x;
+        const float *middle = &work[y * size].x;
         for (int i = 0; i < n; i++)
-            to[i] = 0 + taps[0][i] * w[0] + taps[1][i] * w[1] + taps[2][i] * w[2] + taps[3][i] * w[3]
-                  + taps[4][i] * w[4];
+            to[i] = middle[i] * w[0];
+        for (int k = 1; k <= reach; k++) {
+            const float *above = &work[(y > k ? y - k : 0) * size].x;
+            const float *below = &work[(y + k < size ? y + k : size - 1) * size].x;
+            for (int i = 0; i < n; i++)
+                to[i] += (above[i] + below[i]) * w[k];
+        }
     }
 }
 

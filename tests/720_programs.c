@@ -508,13 +508,13 @@ TEST(trunks)
     EXPECT(RUN(0, "pretrain", TRUNK, "--run", run, "--set", "trunk.people=17", "--trunk"), 1,
            "there must be one of each");
     Outcome o = RUN(0, "pretrain", TRUNK, "--run", run, "--trunk");
-    EXPECT(o, 0, "trunk.safetensors: The trunk was pretrained on 29 attributes (not identities) of 4 drawn people");
+    EXPECT(o, 0, "trunk.safetensors: The trunk was pretrained on 34 attributes (not identities) of 4 drawn people");
     char *stage = stage_in(run, "trunk-"), *weights = in(stage, "trunk.safetensors"), *curve = in(stage, "curve.csv");
     char *pictures = in(stage, "trunk.faces");
     ck_assert(file_exists(weights) && file_exists(curve) && !file_exists(pictures));
     shell("chmod -R a-w '%s'", stage);   /* used as it is */
     Outcome attributes = RUN(0, "recognition", TRUNK, "--run", run, "--trunk", "attributes");
-    EXPECT(attributes, 0, "The trunk was pretrained on 29 attributes");
+    EXPECT(attributes, 0, "The trunk was pretrained on 34 attributes");
     Outcome file = RUN(0, "recognition", TRUNK, "--run", run, "--trunk", weights);
     EXPECT(file, 0, "The trunk of every recogniser begins with the weights of");
     /* the same weights: the same rates, up to the line that says where they are from */

@@ -22,12 +22,12 @@ static const char *const sections[] = {"data.size", "data.world", "recognition.d
                                        "run.seed", NULL};
 
 /* What is learned: of a look, what shows in every picture.  Hues are angles and are left out; glasses count as worn or
- * not. */
+ * not, and the few pictures that missed the focus as the least sharp of the others: their squares would drown these. */
 static const char *const attributes[] = {
-    "yaw", "pitch", "roll", "smile", "mouth_open", "brow_raise", "lid_close", "gaze_x", "gaze_y", "light_side",
-    "light_height", "light_power", "light_fill", "light_warm", "hair_puff", "hair_mess", "glasses", "back_vivid",
-    "back_light", "back_shade", "cloth_light", "exposure", "white_red", "white_green", "blur", "noise", "shift_x",
-    "shift_y", "zoom",
+    "yaw", "pitch", "roll", "smile", "mouth_open", "smirk", "pucker", "squint", "brow_side", "jaw_side", "brow_raise",
+    "lid_close", "gaze_x", "gaze_y", "light_side", "light_height", "light_power", "light_fill", "light_warm",
+    "hair_puff", "hair_mess", "glasses", "back_vivid", "back_light", "back_shade", "cloth_light", "exposure",
+    "white_red", "white_green", "blur", "noise", "shift_x", "shift_y", "zoom",
 };
 enum { ATTRIBUTES = sizeof attributes / sizeof *attributes };
 
@@ -89,6 +89,8 @@ static int sitters_draw(Context *x, const Stage *stage, const char *name, int pe
             memcpy(&value, (const char *)&look + field_of(attributes[k])->offset, sizeof value);
             if (!strcmp(attributes[k], "glasses"))
                 value = value <= PORTRAIT_GLASSES;
+            else if (!strcmp(attributes[k], "blur"))
+                value = value < PORTRAIT_SHARP ? value : PORTRAIT_SHARP;
             out->targets[i * ATTRIBUTES + k] = value;
         }
     }
