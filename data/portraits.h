@@ -36,53 +36,53 @@ extern "C" {
  * +-1.73 (variance 1), and rest is 1.4 times what would make the variance 1, of which at least 0.15 stays private to
  * the number. */
 #define PORTRAIT_PERSON(X)                                                                                             \
-    X(head_width,   14.8f, .605f, 13, 17, .245f, 0, .3f, 0,         "cm, greatest breadth of the skull")               \
+    X(head_width,   15, .605f, 13, 17, .245f, 0, .3f, 0,            "cm, greatest breadth of the skull")               \
     X(head_depth,   19, .77f, 16.5f, 21.5f, .245f, 0, -.3f, 0,      "cm, brow to back of the head")                    \
     X(head_top,     11.2f, .55f, 9.6f, 13, .105f, 0, 0, .1f,        "cm, pupils to crown")                             \
-    X(face_width,   13.75f, .38f, 11.2f, 15.7f, .28f, 0, .35f, 0,  "cm, over the cheekbones")                          \
+    X(face_width,   13.75f, .323f, 11.2f, 15.7f, .28f, 0, .35f, 0,  "cm, over the cheekbones")                         \
     X(face_long,    1, .0308f, .82f, 1.19f, .28f, .1f, 0, 0,        "factor on the heights of nose, lip, chin")        \
-    X(jaw_width,    11.6f, .636f, 8.62f, 13.9f, .385f, 0, .2f, .05f, "cm, between the corners of the jaw")             \
-    X(jaw_square,   2.1f, .33f, 1.6f, 3.1f, .315f, 0, .1f, 0,       "exponent of the jaw's curve")                     \
-    X(jaw_corner,   -6.58f, .605f, -8.4f, -5.2f, 0, -.1f, 0, 0,     "cm, height of the jaw's corner")                  \
-    X(chin_height,  3.9f, .387f, 2.65f, 5.12f, .245f, .1f, 0, 0,   "cm, lips to underside of the chin")                \
+    X(jaw_width,    11.8f, .541f, 8.62f, 13.9f, .385f, 0, .2f, .05f, "cm, between the corners of the jaw")             \
+    X(jaw_square,   2.03f, .33f, 1.6f, 3.1f, .315f, 0, .1f, 0,      "exponent of the jaw's curve")                     \
+    X(jaw_corner,   -6.4f, .605f, -8.4f, -5.2f, 0, -.1f, 0, 0,      "cm, height of the jaw's corner")                  \
+    X(chin_height,  3.78f, .387f, 2.65f, 5.12f, .245f, .1f, 0, 0,   "cm, lips to underside of the chin")               \
     X(chin_width,   2.23f, .421f, 1.2f, 3.9f, .315f, 0, 0, 0,      "cm, half width of the chin's pad")                 \
     X(chin_forward, -.23f, .385f, -1.14f, .96f, .105f, 0, -.1f, -.2f, "cm")                                            \
     X(chin_cleft,   0, .099f, 0, .3f, .21f, 0, 0, 0,                "cm, depth")                                       \
     X(cheekbone,    .5f, .278f, -.178f, 1.28f, -.07f, 0, .4f, .1f, "cm, forward")                                      \
-    X(cheekbone_y,  -2.43f, .398f, -3.4f, -1.15f, 0, -.2f, 0, 0,   "cm, height")                                       \
-    X(cheek_full,   .336f, .352f, -.5f, 1.46f, -.105f, -.15f, .2f, 0, "cm, fullness of the lower cheek")               \
+    X(cheekbone_y,  -2.59f, .398f, -3.4f, -1.15f, 0, -.2f, 0, 0,    "cm, height")                                      \
+    X(cheek_full,   .442f, .352f, -.5f, 1.46f, -.105f, -.15f, .2f, 0, "cm, fullness of the lower cheek")               \
     X(forehead_slope,0, .55f, -1.3f, 1.5f, .315f, 0, -.1f, 0,       "cm, backward slope at the hairline")              \
-    X(brow_ridge,   .28f, .253f, 0, .95f, .49f, 0, -.3f, .1f,       "cm, forward")                                     \
-    X(eye_spacing,  3.1f, .0883f, 2.54f, 3.71f, .14f, 0, .1f, .2f, "cm, half the distance of the pupils")              \
-    X(eye_width,    1.6f, .114f, 1.17f, 1.85f, .07f, -.1f, -.1f, 0, "cm, half the lid opening's width")                \
-    X(eye_opening,  1.18f, .177f, .62f, 1.5f, -.245f, -.25f, -.4f, 0, "cm, the lid opening's height")                  \
-    X(eye_tilt,     .0025f, .0394f, -.2f, .259f, -.105f, -.3f, .45f, 0, "slope, outer corner up")                      \
+    X(brow_ridge,   .229f, .253f, 0, .95f, .49f, 0, -.3f, .1f,      "cm, forward")                                     \
+    X(eye_spacing,  3.1f, .0883f, 2.54f, 3.71f, .14f, 0, .1f, .2f,  "cm, half the distance of the pupils")             \
+    X(eye_width,    1.65f, .0969f, 1.17f, 1.85f, .07f, -.1f, -.1f, 0, "cm, half the lid opening's width")              \
+    X(eye_opening,  1.14f, .177f, .62f, 1.5f, -.245f, -.25f, -.4f, 0, "cm, the lid opening's height")                  \
+    X(eye_tilt,     -.0133f, .0335f, -.2f, .259f, -.105f, -.3f, .45f, 0, "slope, outer corner up")                     \
     X(eye_depth,    -.06f, .216f, -.623f, .553f, .21f, .1f, -.5f, -.1f, "cm, set back")                                \
     X(lid_crease,   .36f, .143f, .08f, .75f, -.14f, 0, -.6f, .1f,   "cm, crease above the lid's edge")                 \
     X(lid_hood,     .2f, .275f, 0, 1, .07f, .4f, .3f, 0,            "0..1, fold that hangs over the lid")              \
-    X(brow_y,       1.65f, .188f, .906f, 2.59f, -.28f, -.1f, .15f, 0, "cm, height")                                    \
-    X(brow_thick,   .588f, .166f, .135f, 1.12f, .315f, -.1f, -.1f, .1f, "cm")                                          \
-    X(brow_arch,    .28f, .228f, -.395f, 1.01f, -.315f, 0, 0, 0,   "cm")                                               \
-    X(brow_slope,   .09f, .069f, -.246f, .426f, -.07f, -.3f, 0, 0, "slope, outer end up")                              \
-    X(brow_inner,   1.39f, .291f, .486f, 2.33f, -.175f, 0, 0, 0,   "cm, distance of the inner end")                    \
-    X(brow_length,  3.78f, .317f, 2.77f, 5.13f, 0, -.1f, 0, 0,     "cm")                                               \
-    X(brow_dense,   .829f, .147f, .25f, 1, .14f, -.2f, 0, .2f,     "0..1")                                             \
-    X(nose_length,  4.26f, .188f, 3, 5.4f, .175f, .2f, -.1f, -.2f, "cm, root to lip")                                  \
+    X(brow_y,       1.65f, .141f, .906f, 2.59f, -.28f, -.1f, .15f, 0, "cm, height")                                    \
+    X(brow_thick,   .588f, .124f, .135f, 1.12f, .315f, -.1f, -.1f, .1f, "cm")                                          \
+    X(brow_arch,    .28f, .171f, -.395f, 1.01f, -.315f, 0, 0, 0,    "cm")                                              \
+    X(brow_slope,   .0624f, .0518f, -.246f, .426f, -.07f, -.3f, 0, 0, "slope, outer end up")                           \
+    X(brow_inner,   1.51f, .218f, .486f, 2.33f, -.175f, 0, 0, 0,    "cm, distance of the inner end")                   \
+    X(brow_length,  3.78f, .238f, 2.77f, 5.13f, 0, -.1f, 0, 0,      "cm")                                              \
+    X(brow_dense,   .873f, .11f, .25f, 1, .14f, -.2f, 0, .2f,       "0..1")                                            \
+    X(nose_length,  4.26f, .188f, 3, 5.4f, .175f, .2f, -.1f, -.2f,  "cm, root to lip")                                 \
     X(nose_width,   1.93f, .209f, 1.25f, 2.7f, .21f, .1f, .2f, .7f, "cm, half the width of the wings")                 \
     X(bridge_width, .8f, .177f, .402f, 1.3f, .14f, .1f, .2f, .4f,  "cm, half width")                                   \
-    X(bridge_height,.836f, .284f, .016f, 1.58f, .175f, .1f, -.5f, -.5f, "cm, at the eyes")                             \
+    X(bridge_height, .893f, .284f, .016f, 1.58f, .175f, .1f, -.5f, -.5f, "cm, at the eyes")                            \
     X(nose_hump,    .02f, .253f, -.572f, .772f, .175f, .15f, -.1f, -.2f, "cm, on the bridge")                          \
     X(tip_forward,  1.89f, .307f, .99f, 2.89f, .14f, .1f, -.35f, -.3f, "cm")                                           \
     X(tip_size,     .758f, .177f, .36f, 1.26f, .14f, .2f, .2f, .4f, "cm, radius")                                      \
-    X(tip_up,       0, .219f, -.672f, .672f, -.21f, -.3f, 0, 0,    "cm")                                               \
+    X(tip_up,       .0876f, .219f, -.672f, .672f, -.21f, -.3f, 0, 0, "cm")                                             \
     X(nostril,      .32f, .066f, .18f, .5f, .07f, .1f, 0, .4f,      "cm, half width")                                  \
-    X(philtrum,     1.92f, .15f, 1.19f, 2.75f, .175f, .25f, 0, 0, "cm, nose to the line between the lips")             \
+    X(philtrum,     1.92f, .15f, 1.19f, 2.75f, .175f, .25f, 0, 0,   "cm, nose to the line between the lips")           \
     X(philtrum_depth,.12f, .066f, 0, .3f, 0, -.3f, 0, 0,            "cm")                                              \
-    X(mouth_width,  2.54f, .196f, 1.75f, 3.26f, .14f, 0, -.05f, .3f, "cm, half")                                       \
+    X(mouth_width,  2.5f, .167f, 1.75f, 3.26f, .14f, 0, -.05f, .3f, "cm, half")                                        \
     X(lip_upper,    .58f, .173f, .143f, 1.21f, -.175f, -.4f, 0, .6f, "cm, height")                                     \
     X(lip_lower,    .86f, .204f, .337f, 1.51f, -.175f, -.35f, 0, .5f, "cm, height")                                    \
     X(lip_bow,      .3f, .165f, 0, .75f, -.07f, -.2f, 0, 0,         "0..1, dip of the upper lip")                      \
-    X(mouth_corner, .08f, .131f, -.448f, .448f, -.07f, -.35f, 0, 0,   "cm, corners up")                                \
+    X(mouth_corner, .132f, .131f, -.448f, .448f, -.07f, -.35f, 0, 0, "cm, corners up")                                 \
     X(muzzle,       .45f, .304f, -.284f, 1.28f, 0, 0, .1f, .5f,    "cm, lips and teeth forward")                       \
     X(ear_size,     1, .0935f, .78f, 1.28f, .175f, .25f, 0, 0,      "factor")                                          \
     X(ear_out,      .42f, .176f, .05f, .95f, .14f, 0, 0, 0,         "radians from the skull")                          \
@@ -91,13 +91,13 @@ extern "C" {
     X(redness,      .5f, .396f, 0, 1, .105f, .1f, -.1f, -.1f,       "0..1, blood in the skin")                         \
     X(yellow,       0, .6f, -1.2f, 1.2f, 0, 0, .5f, 0,             "undertone")                                        \
     X(freckles,     -.35f, .6f, 0, 1, -.07f, 0, -.3f, -.3f,        "0..1")                                             \
-    X(mottle,       .45f, .24f, 0, .85f, .07f, .4f, 0, 0,           "0..1, unevenness of the colour")                  \
+    X(mottle,       .378f, .24f, 0, .85f, .07f, .4f, 0, 0,          "0..1, unevenness of the colour")                  \
     X(blush,        .5f, .36f, 0, 1.2f, -.07f, 0, 0, -.2f,          "0..1, cheeks and nose")                           \
     X(eye_bags,     .428f, .384f, 0, 1, .07f, .5f, 0, 0,            "0..1")                                            \
     X(wrinkles,     .288f, .19f, 0, .8f, .035f, .85f, -.1f, -.1f, "0..1")                                              \
     X(oil,          .5f, .3f, .05f, 1.1f, .07f, -.2f, .1f, .2f,   "0..1, shine")                                       \
     X(lip_colour,   .35f, .36f, 0, 1, -.42f, -.1f, 0, 0,            "0..1, rouge")                                     \
-    X(iris_dark,    .568f, .242f, 0, 1, 0, 0, .6f, .65f,           "0 blue or green .. 1 dark brown")                  \
+    X(iris_dark,    .495f, .242f, 0, 1, 0, 0, .6f, .65f,            "0 blue or green .. 1 dark brown")                 \
     X(iris_green,   .5f, .336f, 0, 1, 0, 0, 0, 0,                   "0 blue .. 1 green, of light eyes")                \
     X(hair_dark,    .55f, .367f, .03f, 1.2f, .035f, -.1f, .5f, .55f, "0 fair .. 1.2 black")                            \
     X(hair_red,     -.15f, .504f, 0, 1, 0, 0, -.3f, -.3f,           "0..1")                                            \
@@ -108,21 +108,21 @@ extern "C" {
     X(hair_part,    0, 2.86f, -3.8f, 3.8f, 0, 0, 0, 0,              "cm, parting's distance from the middle")          \
     X(hairline_y,   6.3f, .715f, 4.9f, 7.9f, .07f, .15f, 0, 0,      "cm, height in the middle")                        \
     X(hair_recess,  .2f, .78f, -.4f, 1.9f, .35f, .35f, 0, 0,        "0..1.9, bays at the temples")                     \
-    X(eye_round,    0, .506f, -1.01f, 1.01f, -.07f, -.1f, -.1f, 0,  "-1 almond .. 1 round opening")                    \
-    X(eye_peak,     -.172f, .253f, -.557f, .507f, 0, 0, .1f, 0,     "-1..1, where the upper lid is highest")           \
+    X(eye_round,    -.152f, .506f, -1.01f, 1.01f, -.07f, -.1f, -.1f, 0, "-1 almond .. 1 round opening")                \
+    X(eye_peak,     -.172f, .215f, -.557f, .507f, 0, 0, .1f, 0,     "-1..1, where the upper lid is highest")           \
     X(eye_fold,     -.4f, .396f, 0, 1, 0, -.1f, .8f, 0,             "0..1, fold over the inner corner")                \
-    X(lid_low,      0, .38f, -.784f, .784f, .07f, .25f, 0, 0,     "-1 straight .. 1 drooping lower lid")               \
+    X(lid_low,      -.114f, .38f, -.784f, .784f, .07f, .25f, 0, 0,  "-1 straight .. 1 drooping lower lid")             \
     X(lash,         .5f, .24f, .05f, 1, -.455f, -.2f, 0, .1f,       "0..1, darkness of the lashes")                    \
-    X(lid_tone,     .25f, .3f, 0, 1, -.21f, .15f, 0, .3f,         "0..1, darkness of the lids' skin")                  \
+    X(lid_tone,     .16f, .3f, 0, 1, -.21f, .15f, 0, .3f,           "0..1, darkness of the lids' skin")                \
     X(wing_size,    1, .164f, .638f, 1.42f, .07f, .15f, .1f, .4f,  "factor, wings of the nose")                        \
-    X(wing_up,      -.056f, .123f, -.35f, .35f, 0, -.1f, 0, 0,     "cm, wings above the base")                         \
-    X(tip_round,    0, .442f, -.896f, .896f, .07f, .1f, .1f, .3f,  "-1 pointed .. 1 round tip")                        \
-    X(columella,    0, .143f, -.3f, .3f, 0, .2f, 0, -.1f,           "cm, lower than the wings")                        \
+    X(wing_up,      -.056f, .123f, -.35f, .35f, 0, -.1f, 0, 0,      "cm, wings above the base")                        \
+    X(tip_round,    -.133f, .442f, -.896f, .896f, .07f, .1f, .1f, .3f, "-1 pointed .. 1 round tip")                    \
+    X(columella,    .0429f, .143f, -.3f, .3f, 0, .2f, 0, -.1f,      "cm, lower than the wings")                        \
     X(fold_depth,   .12f, .198f, 0, .55f, .07f, .4f, 0, 0,          "cm, folds from nose to mouth")                    \
     X(lip_edge,     .5f, .3f, 0, 1, -.245f, -.35f, 0, .2f,        "0 faint .. 1 sharp border of the lips")             \
     X(lip_tone,     0, .48f, -1, 1, 0, 0, 0, .2f,                   "-1 pale .. 1 dark lips")                          \
     X(mouth_wave,   0, .55f, -1.2f, 1.2f, 0, 0, 0, 0,               "-1 bowed .. 1 wavy line between the lips")        \
-    X(brow_light,   .1f, .42f, -.5f, 1, 0, 0, 0, 0,                "brows lighter than the hair, share of the way")    \
+    X(brow_light,   .1f, .315f, -.5f, 1, 0, 0, 0, 0,                "brows lighter than the hair, share of the way")   \
     X(eye_shadow,   -.1f, .54f, 0, 1, -.49f, 0, 0, 0,              "0..1, paint on the upper lids")                    \
     X(shadow_hue,   .5f, .348f, 0, 1, 0, 0, 0, 0,                   "0 brown .. 1 blue of that paint")                 \
     X(lip_hue,      .5f, .348f, 0, 1, 0, 0, 0, 0,                   "0 brown .. 1 pink of the rouge")                  \
@@ -146,7 +146,7 @@ extern "C" {
     X(roll,           0, .049f, -.126f, .126f,     "radians, clockwise")                                      \
     X(smile,          .52f, .27f, -.6f, 1,     "-1 pressed lips .. 1 broad smile")                        \
     X(mouth_open,     -.06f, .26f, 0, .8f,       "cm, gap between the lips")                                \
-    X(smirk,          0, .28f, -.8f, .8f,       "-1 the left .. 1 the right half smiles more")             \
+    X(smirk,          0, .2f,  -.8f, .8f,       "-1 the left .. 1 the right half smiles more")             \
     X(pucker,         0, .28f, -.5f, .9f,       "-1 drawn in .. 1 pushed forward: the lips")               \
     X(squint,         .12f, .22f, -.25f, .8f,   "-1 wide eyes .. 1 narrowed by the cheeks")                \
     X(brow_side,      0, .22f, -.7f, .7f,       "-1 the left .. 1 the right brow is higher")               \
@@ -156,17 +156,17 @@ extern "C" {
     X(gaze_x,         0, .10f, -.3f, .3f,       "radians, away from the camera")                           \
     X(gaze_y,         0, .05f, -.2f, .2f,       "radians, away from the camera")                           \
     X(light_side,     0, 1, -2.4f, 2.4f,        "key light's azimuth, in deviations of the camera")        \
-    X(light_height,   0, 0, 0, 1,               "key light's elevation within the camera's range")         \
+    X(light_height,   0, 0, .15f, 1,            "key light's elevation within the camera's range")         \
     X(light_soft,     0, 0, .5f, 2,             "cm, blur of cast shadows")                                \
     X(light_power,    0, 0, 0, 1,               "key against ambient light within the camera's range")     \
-    X(light_fill,     0, 0, .05f, .45f,         "light from the other side")                               \
+    X(light_fill,     0, 0, .12f, .45f,         "light from the other side")                               \
     X(light_warm,     0, .12f, -.36f, .36f,     "warmth of the key light")                                 \
     X(hair_trim,      0, .10f, -.3f, .3f,       "relative change of length")                               \
     X(hair_puff,      0, .12f, -.35f, .35f,     "relative change of volume")                               \
     X(hair_tied,      0, 0, 0, 1,               "below 0.3: long hair is tied back")                       \
     X(hair_mess,      .35f, .25f, 0, 1,         "0..1, disorder")                                          \
     X(stubble,        .25f, .35f, 0, 1,         "0..1, days since shaving (men)")                          \
-    X(glasses,        0, 0, 0, 1,               "below 0.035: wears glasses")                               \
+    X(glasses,        0, 0, 0, 1,               "below 0.03: wears glasses")                               \
     X(glasses_size,   0, 0, .85f, 1.15f,        "factor")                                                  \
     X(glasses_round,  0, 0, 2, 5,               "exponent of the rim: 2 round, 5 square")                  \
     X(glasses_rim,    0, 0, .02f, .07f,         "cm, radius of the rim")                                   \
@@ -189,12 +189,12 @@ extern "C" {
     X(shift_y,        0, 1, -2.4f, 2.4f,        "framing, in deviations of the camera")                    \
     X(zoom,           0, 1, -2.4f, 2.4f,        "framing, in deviations of the camera")                    \
     X(sky_side,       0, .6f, -1.2f, 1.2f,     "ambient light, from the right against the left")          \
-    X(sky_up,         .30f, .20f, -.2f, .8f,    "ambient light, from above against below")                 \
+    X(sky_up,         .30f, .20f, .05f, .8f,    "ambient light, from above against below")                 \
     X(sky_warm,       0, .06f, -.18f, .18f,     "warmth of the ambient light")                             \
     X(film_contrast,  0, .12f, -.3f, .3f,       "s-curve of the film, besides the camera's")
 
-enum { PORTRAIT_WARP_ROWS = 12, PORTRAIT_WARP_COLUMNS = 6, PORTRAIT_SKEW_ROWS = 7, PORTRAIT_SKEW_COLUMNS = 7,
-       PORTRAIT_FINE_ROWS = 20, PORTRAIT_FINE_COLUMNS = 10, PORTRAIT_TONE_ROWS = 17, PORTRAIT_TONE_COLUMNS = 11 };
+enum { PORTRAIT_WARP_ROWS = 12, PORTRAIT_WARP_COLUMNS = 11, PORTRAIT_FINE_ROWS = 20, PORTRAIT_FINE_COLUMNS = 17,
+       PORTRAIT_TONE_ROWS = 17, PORTRAIT_TONE_COLUMNS = 11 };
 
 typedef enum PortraitHair {
     PORTRAIT_SHAVED, PORTRAIT_SHORT, PORTRAIT_PARTED, PORTRAIT_SWEPT, PORTRAIT_FRINGE, PORTRAIT_CURLS,
@@ -217,10 +217,9 @@ typedef struct PortraitPerson {
     PortraitBeard beard;
     uint32_t grain;         /* key of freckles, strands and other small random detail of this person */
     /* What no named number says: numbers of mean 0 and variance 1 at the nodes of smooth fields (portraits_modes.c).
-     * Displacement (x, y, z) of the face: the same on both sides, not the same, and of more detail; tone of the skin:
-     * lightness the same on both sides, not the same, and redness. */
+     * Displacement (x, y, z) of the whole face in two degrees of detail, the halves correlated as mirror images; tone of
+     * the skin: lightness the same on both sides, not the same, and redness. */
     float warp[3][PORTRAIT_WARP_ROWS][PORTRAIT_WARP_COLUMNS];
-    float skew[3][PORTRAIT_SKEW_ROWS][PORTRAIT_SKEW_COLUMNS];
     float fine[3][PORTRAIT_FINE_ROWS][PORTRAIT_FINE_COLUMNS];
     float tone[3][PORTRAIT_TONE_ROWS][PORTRAIT_TONE_COLUMNS];
 } PortraitPerson;
@@ -251,12 +250,12 @@ typedef struct PortraitCamera {
 } PortraitCamera;
 
 /* Who wears glasses: those whose number of that name is not above this. */
-#define PORTRAIT_GLASSES .035f
+#define PORTRAIT_GLASSES .03f
 /* The greatest blur of a picture in focus. */
 #define PORTRAIT_SHARP 2
 
 /* Raised whenever the same numbers give another picture, so that nothing made before is mistaken for the same. */
-enum { PORTRAIT_VERSION = 11 };
+enum { PORTRAIT_VERSION = 12 };
 
 enum { PORTRAIT_CAMERAS = 5, PORTRAIT_MIN_SIZE = 16, PORTRAIT_MAX_SIZE = 512 };
 /* 0 "studio" (Original), 1 "london", 2 "multipie", 3 "frav2d" (Validation and Test), 4 "mixed" (pretraining: wide). */

@@ -125,8 +125,8 @@ static int face_hills(const Sitter *s, Hill *h)
     float fold = .65f * p->fold_depth + .13f * p->wrinkles + .16f * smile + .05f * maxf(p->cheek_full, 0);
     for (int i = 0; i < 4; i++) {
         float t = (float)i / 3, x = p->nose_width + .3f + 1.3f * t * (1 + .15f * smile), y = mixf(base + .5f, mouth, t);
-        x += .55f * sitter_course(s, 1.4f * t, 12, 1);   /* every face folds along a line of its own */
-        HILL(x, y, .75f, 1.2f, -fold * (1 - .35f * t) * (1 + .9f * sitter_course(s, 2 * t, 13, 1)), 1);
+        x += .35f * sitter_course(s, 1.4f * t, 12, 1);   /* every face folds along a line of its own */
+        HILL(x, y, .75f, 1.2f, -fold * (1 - .35f * t) * (1 + .6f * sitter_course(s, 2 * t, 13, 1)), 1);
         HILL(x + .8f, y, 1.1f, 1.4f, .5f * fold, 1);
     }
     /* under the eyes */

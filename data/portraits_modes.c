@@ -1,8 +1,8 @@
 /* portraits_modes.c - what no named number says of a face: smooth random fields of displacement and of tone.
  *
- * Each is a grid of random numbers of variance 1 under a cubic B-spline.  Bands of three spacings displace the face:
- * one of 4 cm that is not the same on both sides, one of 2.2 cm and one of 1.3 cm that are.  Tone has a symmetric band
- * of 1.6 cm in lightness and in redness, and one in lightness that is not. */
+ * Each is a grid of random numbers of variance 1 under a cubic B-spline.  Bands of two spacings, 2.2 cm and 1.3 cm,
+ * displace the face, its halves correlated as mirror images (draw_mirrored in portraits_people.c).  Tone has a symmetric
+ * band of 1.6 cm in lightness and in redness, and one in lightness that is not. */
 #include "data/portraits_parts.h"
 
 /* Uniform cubic B-spline weights at t in [0, 1). */
@@ -45,24 +45,22 @@ static float from_middle(float x) { return sqrtf(x * x + 1) - 1; }
 
 Vec person_warp(const PortraitPerson *p, float x, float y)
 {
-    enum { WR = PORTRAIT_WARP_ROWS, WC = PORTRAIT_WARP_COLUMNS, SR = PORTRAIT_SKEW_ROWS, SC = PORTRAIT_SKEW_COLUMNS };
-    enum { FR = PORTRAIT_FINE_ROWS, FC = PORTRAIT_FINE_COLUMNS };
-    float off = from_middle(x), side = x / (1 + off);
-    float v = (9 - y) / 2.5f, u = off / 2.2f, fv = (9 - y) / 1.3f, fu = off / 1.3f;
-    float su = (x + 8) / 4, sv = (9 - y) / 5.2f;
-    Vec even = spline_vec(&p->warp[0][0][0], WR, WC, u, v), odd = spline_vec(&p->skew[0][0][0], SR, SC, su, sv);
-    Vec fine = spline_vec(&p->fine[0][0][0], FR, FC, fu, fv);
+    enum { WR = PORTRAIT_WARP_ROWS, WC = PORTRAIT_WARP_COLUMNS, FR = PORTRAIT_FINE_ROWS, FC = PORTRAIT_FINE_COLUMNS };
+    /* the middle column of nodes lies at x = 0 */
+    Vec wide = spline_vec(&p->warp[0][0][0], WR, WC, x / 2.2f + .5f * (WC - 3), (9 - y) / 2.5f);
+    Vec fine = spline_vec(&p->fine[0][0][0], FR, FC, x / 1.3f + .5f * (FC - 3), (9 - y) / 1.3f);
     /* what lies finer than the outline's own bend would make it jagged; lumps show most on smooth cheeks and foreheads,
      * so fine modes end before them */
     float ax = absf(x), inner = ramp(8, 5, ax) * ramp(5.2f, 2.4f, y) * ramp(-11, -8.5f, y);
-    float coarse = .65f + .35f * ramp(7, 4, ax), across = .34f * coarse, ahead = .45f * coarse, skew = .75f;
-    float across_fine = .5f * inner, ahead_fine = .6f * inner * (.6f + .4f * ramp(4.4f, 2.4f, ax) * ramp(3.2f, 2, y));
-    /* lengths of nose and lip, the nose's breadth and the eyes' distance are numbers of their own */
+    float coarse = .65f + .35f * ramp(7, 4, ax), across = .38f * coarse, ahead = .4f * coarse;
+    float across_fine = .62f * inner, ahead_fine = .4f * inner * (.6f + .4f * ramp(4.4f, 2.4f, ax) * ramp(3.2f, 2, y));
+    /* lengths of nose and lip, the nose's breadth and the eyes' distance are numbers of their own, and lumps spoil the
+     * nose's relief */
     float nose = hill2(x / 3.8f, (y + 3.2f) / 3), eyes = hill2((ax - 3) / 2.8f, y / 2.4f);
     float middle = mixf(.5f, 1, ramp(.6f, 2.6f, ax)) * (1 - .3f * nose), apart = (1 - .5f * nose) * (1 - .4f * eyes);
-    return vec(side * apart * (across * even.x + across_fine * fine.x) + skew * odd.x,
-               middle * (1.06f * across * even.y + across_fine * fine.y) + skew * odd.y,
-               ahead * even.z + ahead_fine * fine.z + skew * odd.z);
+    return vec(apart * (across * wide.x + across_fine * fine.x),
+               middle * (1.06f * across * wide.y + across_fine * fine.y),
+               (1 - .6f * nose) * (ahead * wide.z + ahead_fine * fine.z));
 }
 
 void person_tone(const PortraitPerson *p, float *light, float *red)

@@ -118,10 +118,29 @@ static void draw_styles(Random *r, PortraitPerson *p)
         p->hair = PORTRAIT_SHAVED;
 }
 
-static void draw_field(Random *r, float *nodes, unsigned long bytes)
+static void draw_field(Random *r, float *nodes, int n)
 {
-    for (unsigned long i = 0; i < bytes / sizeof *nodes; i++)
+    for (int i = 0; i < n; i++)
         nodes[i] = draw_even(r);
+}
+
+/* Displacement (3, rows, columns), columns odd, whose halves are each other's mirror images with this correlation: x
+ * changes its sign, so the middle moves aside only as far as the halves differ. */
+#define SAME_HALVES .4f
+
+static void draw_mirrored(Random *r, float *nodes, int rows, int columns)
+{
+    const float same = SAME_HALVES;
+    float own = sqrtf(1 - same * same), aside = sqrtf((1 - same) / 2);
+    int middle = columns / 2;
+    for (int axis = 0; axis < 3; axis++)
+        for (int i = 0; i < rows; i++, nodes += columns) {
+            draw_field(r, nodes, columns);
+            for (int j = 0; j < middle; j++)
+                nodes[j] = own * nodes[j] + (axis == 0 ? -same : same) * nodes[columns - 1 - j];
+            if (axis == 0)
+                nodes[middle] *= aside;
+        }
 }
 
 void portrait_person(uint64_t world, const char *population, int index, PortraitPerson *out)
@@ -145,10 +164,9 @@ void portrait_person(uint64_t world, const char *population, int index, Portrait
     p.iris_dark = clampf(0.75f * p.iris_dark + 0.45f * (p.hair_dark - 0.5f) + 0.4f * p.melanin, 0, 1);
     draw_styles(&r, &p);
     p.grain = random_next(&r);
-    draw_field(&r, &p.warp[0][0][0], sizeof p.warp);
-    draw_field(&r, &p.skew[0][0][0], sizeof p.skew);
-    draw_field(&r, &p.fine[0][0][0], sizeof p.fine);
-    draw_field(&r, &p.tone[0][0][0], sizeof p.tone);
+    draw_mirrored(&r, &p.warp[0][0][0], PORTRAIT_WARP_ROWS, PORTRAIT_WARP_COLUMNS);
+    draw_mirrored(&r, &p.fine[0][0][0], PORTRAIT_FINE_ROWS, PORTRAIT_FINE_COLUMNS);
+    draw_field(&r, &p.tone[0][0][0], 3 * PORTRAIT_TONE_ROWS * PORTRAIT_TONE_COLUMNS);
     *out = p;
 }
 
@@ -162,23 +180,23 @@ void portrait_look(uint64_t world, const char *population, int person, int image
         float value = f->sd > 0 ? f->mean + f->sd * random_normal(&r) : mixf(f->low, f->high, random_uniform(&r));
         *(float *)((char *)&l + f->offset) = clampf(value, f->low, f->high);
     }
-    l.yaw = clampf(l.yaw, -.333f, .333f);
+    l.yaw = clampf(l.yaw, -.28f, .28f);
     l.blur = minf(l.blur, PORTRAIT_SHARP);
     /* What happens now and then, as the table says. */
     float turned = random_uniform(&r), hard = random_uniform(&r);
-    if (turned < .01f)
+    if (turned < .006f)
         l.yaw = (l.yaw < 0 ? -1.0f : 1.0f) * (.40f + .16f * random_uniform(&r));
-    if (hard < .02f) {
+    if (hard < .01f) {
         l.light_side = (l.light_side < 0 ? -1.0f : 1.0f) * (2 + .4f * random_uniform(&r));
         l.light_power = 1;
-        l.light_fill = .05f;
+        l.light_fill = .12f;
     }
     /* Broad smiles mostly show teeth; closed eyes do happen. */
     if (random_uniform(&r) < 0.6f && l.smile > 0.5f)
         l.mouth_open = maxf(l.mouth_open, 0.15f + 0.25f * random_uniform(&r));
-    if (random_uniform(&r) < 0.005f)
-        l.lid_close = 1;
     if (random_uniform(&r) < 0.004f)
+        l.lid_close = 1;
+    if (random_uniform(&r) < 0.008f)
         l.blur = 16 + 6 * random_uniform(&r);
     l.grain = random_next(&r);
     *out = l;
