@@ -137,9 +137,9 @@ extern "C" {
     X(temple,       0, .275f, -.6f, .6f, 0, .2f, -.1f, 0,           "cm, hollow temples")                              \
     X(lid_hollow,   0, .316f, -.672f, .672f, .07f, .4f, -.4f, 0,   "cm, hollow between lid and brow")
 /* Numbers of a look: X(name, mean, deviation, low, high, meaning).  Normal, kept in [low, high]; uniform in
- * [low, high] where the deviation is 0.  Besides, of a thousand pictures 10 are turned away (yaw beyond 0.4; all others
- * stay within 0.333), 20 stand in hard light from the side (light_side beyond 2), 5 have closed eyes, and 4 missed the
- * focus (blur beyond 16; all others stay within 2). */
+ * [low, high] where the deviation is 0.  Besides, of a thousand pictures 6 are turned away (yaw beyond 0.4; all others
+ * stay within 0.28), 10 stand in hard light from the side (light_side beyond 2 with the least fill), 4 have closed
+ * eyes, and 8 missed the focus (blur beyond 16; all others stay within 2). */
 #define PORTRAIT_LOOK(X)                                                                                  \
     X(yaw,            0, .185f, -.56f, .56f,     "radians, to the right of the picture")                    \
     X(pitch,          0, .036f, -.1f, .1f,       "radians, up")                                             \
@@ -217,8 +217,8 @@ typedef struct PortraitPerson {
     PortraitBeard beard;
     uint32_t grain;         /* key of freckles, strands and other small random detail of this person */
     /* What no named number says: numbers of mean 0 and variance 1 at the nodes of smooth fields (portraits_modes.c).
-     * Displacement (x, y, z) of the whole face in two degrees of detail, the halves correlated as mirror images; tone of
-     * the skin: lightness the same on both sides, not the same, and redness. */
+     * Displacement (x, y, z) of the whole face in two degrees of detail, the halves correlated as mirror images; tone
+     * of the skin: lightness the same on both sides, not the same, and redness. */
     float warp[3][PORTRAIT_WARP_ROWS][PORTRAIT_WARP_COLUMNS];
     float fine[3][PORTRAIT_FINE_ROWS][PORTRAIT_FINE_COLUMNS];
     float tone[3][PORTRAIT_TONE_ROWS][PORTRAIT_TONE_COLUMNS];

@@ -1,8 +1,8 @@
 /* portraits_modes.c - what no named number says of a face: smooth random fields of displacement and of tone.
  *
  * Each is a grid of random numbers of variance 1 under a cubic B-spline.  Bands of two spacings, 2.2 cm and 1.3 cm,
- * displace the face, its halves correlated as mirror images (draw_mirrored in portraits_people.c).  Tone has a symmetric
- * band of 1.6 cm in lightness and in redness, and one in lightness that is not. */
+ * displace the face, its halves correlated as mirror images (draw_mirrored in portraits_people.c).  Tone has a
+ * symmetric band of 1.6 cm in lightness and in redness, and one in lightness that is not. */
 #include "data/portraits_parts.h"
 
 /* Uniform cubic B-spline weights at t in [0, 1). */

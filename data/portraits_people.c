@@ -124,13 +124,11 @@ static void draw_field(Random *r, float *nodes, int n)
         nodes[i] = draw_even(r);
 }
 
-/* Displacement (3, rows, columns), columns odd, whose halves are each other's mirror images with this correlation: x
- * changes its sign, so the middle moves aside only as far as the halves differ. */
-#define SAME_HALVES .4f
-
+/* Displacement (3, rows, columns), columns odd, whose halves are correlated as mirror images: x changes its sign, so
+ * the middle moves aside only as far as the halves differ. */
 static void draw_mirrored(Random *r, float *nodes, int rows, int columns)
 {
-    const float same = SAME_HALVES;
+    const float same = .4f;   /* correlation */
     float own = sqrtf(1 - same * same), aside = sqrtf((1 - same) / 2);
     int middle = columns / 2;
     for (int axis = 0; axis < 3; axis++)
@@ -182,7 +180,7 @@ void portrait_look(uint64_t world, const char *population, int person, int image
     }
     l.yaw = clampf(l.yaw, -.28f, .28f);
     l.blur = minf(l.blur, PORTRAIT_SHARP);
-    /* What happens now and then, as the table says. */
+    /* What happens now and then: shares as PORTRAIT_LOOK says. */
     float turned = random_uniform(&r), hard = random_uniform(&r);
     if (turned < .006f)
         l.yaw = (l.yaw < 0 ? -1.0f : 1.0f) * (.40f + .16f * random_uniform(&r));

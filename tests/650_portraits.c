@@ -102,6 +102,28 @@ TEST(numbers_follow_their_tables)
     }
 }
 
+/* What happens now and then, as often as PORTRAIT_LOOK says (within five deviations), and else not at all. */
+TEST(rare_looks_have_their_shares)
+{
+    enum { N = 40000 };
+    static const double per_thousand[4] = {6, 10, 4, 8};
+    int seen[4] = {0};
+    for (int i = 0; i < N; i++) {
+        PortraitLook l;
+        portrait_look(3, "rare", i / 10, i % 10, &l);
+        ck_assert_msg(fabsf(l.yaw) <= .28f || fabsf(l.yaw) >= .40f, "yaw %g", (double)l.yaw);
+        ck_assert_msg(l.blur <= PORTRAIT_SHARP || l.blur >= 16, "blur %g", (double)l.blur);
+        seen[0] += fabsf(l.yaw) >= .40f;
+        seen[1] += fabsf(l.light_side) >= 2 && l.light_power == 1;
+        seen[2] += l.lid_close == 1;
+        seen[3] += l.blur >= 16;
+    }
+    for (int k = 0; k < 4; k++) {
+        double wanted = N * per_thousand[k] / 1000;
+        ck_assert_msg(fabs(seen[k] - wanted) < 5 * sqrt(wanted), "event %d: %d of %d", k, seen[k], N);
+    }
+}
+
 /* Adds products of mirrored nodes (rows, columns), and their mean squares. */
 static void add_halves(const float *nodes, int rows, int columns, double *cross, double *square)
 {
@@ -423,6 +445,6 @@ TEST(absurd_numbers_still_draw)
 }
 
 TEST_MAIN("portraits", repeats_itself, equals_the_fixture, numbers_follow_their_tables,
-          halves_are_alike, identity_and_attributes_are_apart, people_and_looks_show, populations_are_disjoint,
-          counts_are_exact, validation_and_test_come_from_three_studios, sets_do_not_depend_on_threads,
-          absurd_numbers_still_draw)
+          rare_looks_have_their_shares, halves_are_alike, identity_and_attributes_are_apart, people_and_looks_show,
+          populations_are_disjoint, counts_are_exact, validation_and_test_come_from_three_studios,
+          sets_do_not_depend_on_threads, absurd_numbers_still_draw)
